@@ -1,0 +1,65 @@
+"""Signing in, in three steps that hold no database connection while bcrypt works."""
+
+from fastapi import Request
+
+from api.deps import runtime_of
+from api.identity.login_limit import LoginLimit, email_digest
+from core.actor import ANONYMOUS
+from core.errors import Validation
+from core.runtime import Runtime
+from domain.audit.actions import write_entry
+from domain.audit.rules import AuditAction
+from domain.identity.actions import SignIn, open_session
+from domain.identity.actions_passwords import replace_hash
+from domain.identity.errors import InvalidCredentials, InvalidSecondFactor
+from domain.identity.passwords import hash_password, matches, needs_rehash
+from domain.identity.queries import Credentials, find_credentials
+from domain.identity.rules import email_key
+
+_USER_AGENT_LENGTH = 200
+
+
+async def sign_in(request: Request, email: str, password: str, otp: str | None = None) -> SignIn:
+    """A new session for who that is; ``otp`` is the code of a second factor.
+
+    Raises ``InvalidCredentials``: the same, and after the same time, for a wrong address and a wrong password;
+    ``SecondFactorRequired`` and ``InvalidSecondFactor``, after the right password only; and ``TooManyRequests`` after
+    too many of all of those.
+    """
+    runtime = runtime_of(request)
+    login_limit = LoginLimit(runtime, email)
+    await login_limit.begin()
+    try:
+        key = email_key(email)
+    except Validation:
+        known = None
+    else:
+        async with runtime.database.reads() as session:
+            known = await find_credentials(session, key)
+    cost = runtime.settings.bcrypt_cost
+    if not await matches(password, known.password_hash if known else None, cost) or known is None:
+        await _note_failure(runtime, email, known)
+        raise InvalidCredentials
+    rehashed = await hash_password(password, cost) if needs_rehash(known.password_hash, cost) else None
+    try:
+        async with runtime.transactions.begin(ANONYMOUS) as unit:
+            signed_in = await open_session(unit, known.user_id, runtime.settings, _user_agent(request), otp)
+            if rehashed is not None:
+                await replace_hash(unit, known.user_id, known.password_hash, rehashed)
+    except InvalidSecondFactor:
+        await _note_failure(runtime, email, known)
+        raise
+    await login_limit.succeeded()
+    return signed_in
+
+
+async def _note_failure(runtime: Runtime, email: str, known: Credentials | None) -> None:
+    subject = f"user:{known.user_id}" if known else f"email:{email_digest(email, runtime.settings)}"
+    async with runtime.transactions.begin(ANONYMOUS) as unit:
+        write_entry(unit, AuditAction.SIGN_IN_FAILED, subject)
+
+
+def _user_agent(request: Request) -> str:
+    """What the client calls itself, for the list of a user's sessions; its words are not trusted to be text."""
+    shown = request.headers.get("user-agent", "")[:_USER_AGENT_LENGTH]
+    return "".join(character for character in shown if character.isprintable())

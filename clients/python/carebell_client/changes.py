@@ -1,0 +1,51 @@
+"""What a subscription yields."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+ChannelState: TypeAlias = Literal["connecting", "live", "stale"]
+"""connecting: nothing has come yet. live: what was yielded is what is. stale: it was; nobody knows if it still is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """All events up to ``seq`` of that ``epoch`` are known."""
+
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole state of the channel at ``seq``; it replaces everything before it."""
+
+    seq: int
+    state: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change. Events come in order, each once; ``at`` is RFC 3339."""
+
+    seq: int
+    name: str
+    at: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something fleeting, as typing: it may get lost, and is never repeated."""
+
+    name: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """Whether what was yielded before can be believed now."""
+
+    state: ChannelState
+
+
+Change: TypeAlias = Snapshot | Event | Signal | StateChanged

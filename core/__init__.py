@@ -1,0 +1,1 @@
+"""Plumbing with no business in it: settings, database, transactions, streams, Redis, errors, clock."""

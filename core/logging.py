@@ -1,0 +1,65 @@
+"""Structured logs: ids, never contents. ``console`` for people, ``json`` for machines."""
+
+import logging
+import sys
+
+import structlog
+
+from core.settings import Settings
+
+# Lines that say every few seconds that nothing happened; what tasks did, they say themselves.
+_CHATTY = (
+    "sqlalchemy.engine",
+    "twilio",
+    "httpx",
+    "celery.beat",
+    "celery.app.trace",
+    "celery.worker.strategy",
+)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structlog and the standard library's loggers through one formatter to standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "celery"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger by module name; call it as ``log.info("ticket_called", ticket_id=…)``."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger

@@ -1,0 +1,1 @@
+"""The business, written once, used by api, hub and workers alike. One room a word."""

@@ -1,0 +1,1 @@
+"""Conversations: between a patient and advisors, and between a patient and a doctor."""

@@ -1,0 +1,1 @@
+"""Clinics and who works in them."""

@@ -1,0 +1,215 @@
+"""Reads of accounts and sessions."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.actor import Actor, Role
+from core.clock import now
+from domain.identity.errors import UserNotFound
+from models import ClinicMember, Invitation, RecoveryCode, SecondFactor, Session, User
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a sign-in is checked against."""
+
+    user_id: UUID
+    password_hash: str
+
+
+def _is_alive(at: datetime) -> ColumnElement[bool]:
+    """The session was not revoked, has not expired, and its user may sign in. Needs ``users`` joined."""
+    return Session.revoked_at.is_(None) & (Session.expires_at > at) & User.is_active
+
+
+async def find_actor(session: AsyncSession, session_id: UUID, at: datetime) -> Actor | None:
+    """Who that session belongs to, with the clinics of a doctor or staff member; ``None`` once it has ended.
+
+    One query by primary keys: every request asks it.
+    """
+    found = await _find_actor(session, Session.id == session_id, at)
+    return found[0] if found else None
+
+
+async def find_actor_of_key(session: AsyncSession, digest: bytes, at: datetime) -> tuple[Actor, datetime] | None:
+    """The same for the key with that SHA-256, and until when the key is valid."""
+    return await _find_actor(session, Session.key_digest == digest, at)
+
+
+async def _find_actor(session: AsyncSession, which: ColumnElement[bool], at: datetime) -> tuple[Actor, datetime] | None:
+    clinic_ids = func.array(
+        select(ClinicMember.clinic_id)
+        .where(ClinicMember.user_id == User.id, User.role.in_([Role.DOCTOR, Role.STAFF]))
+        .scalar_subquery()
+    )
+    row = (
+        await session.execute(
+            select(User.id, User.role, User.name, Session.id, Session.scopes, Session.expires_at, clinic_ids)
+            .join(Session, Session.user_id == User.id)
+            .where(which, _is_alive(at))
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    user_id, role, name, session_id, scopes, expires_at, clinics = row
+    actor = Actor(
+        user_id=user_id,
+        role=Role(role),
+        name=name,
+        session_id=session_id,
+        clinic_ids=frozenset(clinics),
+        scopes=None if scopes is None else frozenset(scopes),
+    )
+    return actor, expires_at
+
+
+async def revoked_sessions(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
+    """Those of the given sessions that have ended: revoked, expired, unknown, or of a deactivated user.
+
+    One query for all sockets of a hub node.
+    """
+    if not ids:
+        return set()
+    alive = await session.scalars(
+        select(Session.id)
+        .join(User, User.id == Session.user_id)
+        .where(Session.id == any_(literal(list(ids), ARRAY(Uuid()))), _is_alive(now()))
+    )
+    return set(ids).difference(alive)
+
+
+async def find_credentials(session: AsyncSession, email_key: str) -> Credentials | None:
+    """The active account of that address."""
+    row = (
+        await session.execute(select(User.id, User.password_hash).where(User.email_key == email_key, User.is_active))
+    ).one_or_none()
+    return Credentials(*row) if row else None
+
+
+async def find_active_user(session: AsyncSession, user_id: UUID) -> User | None:
+    """That user, unless deactivated."""
+    return await session.scalar(select(User).where(User.id == user_id, User.is_active))
+
+
+async def lock_living_session(session: AsyncSession, session_id: UUID, at: datetime) -> tuple[Session, User] | None:
+    """That session, its row locked to the end of the transaction, and its user; ``None`` once it has ended."""
+    row = (
+        await session.execute(
+            select(Session, User)
+            .join(User, User.id == Session.user_id)
+            .where(Session.id == session_id, _is_alive(at))
+            .with_for_update(of=Session)
+        )
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+async def living_sessions(session: AsyncSession, user_id: UUID, kind: str, at: datetime) -> list[Session]:
+    """A user's sessions of that kind that have not ended, the last used one first."""
+    rows = await session.scalars(
+        select(Session)
+        .where(Session.user_id == user_id, Session.kind == kind, Session.revoked_at.is_(None), Session.expires_at > at)
+        .order_by(Session.last_used_at.desc(), Session.id)
+    )
+    return list(rows)
+
+
+async def find_living_session(
+    session: AsyncSession, session_id: UUID, kind: str, at: datetime, owner: UUID | None
+) -> Session | None:
+    """That session of that kind, of that owner where one is named; ``None`` once it has ended."""
+    wanted = select(Session).where(
+        Session.id == session_id, Session.kind == kind, Session.revoked_at.is_(None), Session.expires_at > at
+    )
+    if owner is not None:
+        wanted = wanted.where(Session.user_id == owner)
+    found: Session | None = await session.scalar(wanted)
+    return found
+
+
+async def get_person(session: AsyncSession, user_id: UUID) -> User:
+    """That account, active or not; a screen is none. Raises ``UserNotFound``."""
+    user: User | None = await session.scalar(select(User).where(User.id == user_id, User.role != Role.DEVICE))
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def lock_person(session: AsyncSession, user_id: UUID) -> User:
+    """The same, its row locked to the end of the transaction; foreign keys to it are left alone."""
+    user: User | None = await session.scalar(
+        select(User)
+        .where(User.id == user_id, User.role != Role.DEVICE)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def list_users(
+    session: AsyncSession,
+    *,
+    role: Role | None,
+    search: str,
+    is_active: bool | None,
+    page: int,
+    limit: int,
+) -> tuple[list[User], int]:
+    """A page of accounts by name, and how many there are; ``search`` is a part of a name or an address."""
+    wanted = select(User).where(User.role != Role.DEVICE)
+    if role is not None:
+        wanted = wanted.where(User.role == role)
+    if is_active is not None:
+        wanted = wanted.where(User.is_active == is_active)
+    if search:
+        wanted = wanted.where(
+            User.name.icontains(search, autoescape=True) | User.email_key.icontains(search, autoescape=True)
+        )
+    total = await session.scalar(select(func.count()).select_from(wanted.subquery()))
+    rows = await session.scalars(wanted.order_by(User.name, User.id).offset((page - 1) * limit).limit(limit))
+    return list(rows), total or 0
+
+
+async def lock_administrators(session: AsyncSession) -> set[UUID]:
+    """The active administrators, their rows locked, so that the last two cannot remove each other at once."""
+    rows = await session.scalars(
+        select(User.id).where(User.role == Role.ADMIN, User.is_active).order_by(User.id).with_for_update(key_share=True)
+    )
+    return set(rows)
+
+
+async def lock_second_factor(session: AsyncSession, user_id: UUID) -> SecondFactor | None:
+    """A user's second factor, confirmed or not, its row locked: no code is accepted twice."""
+    found: SecondFactor | None = await session.scalar(
+        select(SecondFactor)
+        .where(SecondFactor.user_id == user_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found
+
+
+async def find_second_factor(session: AsyncSession, user_id: UUID) -> SecondFactor | None:
+    """A user's second factor, confirmed or not."""
+    return await session.get(SecondFactor, user_id)
+
+
+async def count_recovery_codes(session: AsyncSession, user_id: UUID) -> int:
+    """How many of a user's recovery codes are left."""
+    return await session.scalar(select(func.count()).where(RecoveryCode.user_id == user_id)) or 0
+
+
+async def list_invitations(session: AsyncSession, page: int, limit: int) -> tuple[list[Invitation], int]:
+    """A page of invitations, the newest first, and how many there are."""
+    total = await session.scalar(select(func.count()).select_from(Invitation))
+    rows = await session.scalars(
+        select(Invitation).order_by(Invitation.id.desc()).offset((page - 1) * limit).limit(limit)
+    )
+    return list(rows), total or 0

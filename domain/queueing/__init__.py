@@ -1,0 +1,1 @@
+"""Queues: tickets, counters, calls, and the board that the waiting room sees."""

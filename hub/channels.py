@@ -1,0 +1,90 @@
+"""A channel on this node: its position, a ring of recent events, and the sockets that follow it.
+
+``offer`` is the one way in, for events from Redis and for those read from Postgres alike: the next one is delivered,
+an older one dropped, a later one tells of a gap.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from hub.wire import text_frame
+
+
+class Member(Protocol):
+    """A socket's side of a subscription."""
+
+    def send_frame(self, frame: bytes) -> None:
+        """Write an encoded WebSocket frame."""
+        ...
+
+
+class Channel:
+    """Made when the first socket of this node wants it; gone some time after the last has left."""
+
+    __slots__ = ("_ring", "deliveries", "early", "epoch", "idle_since", "members", "name", "on_gap", "seq")
+
+    def __init__(self, name: str, ring_size: int, on_gap: Callable[["Channel"], None]) -> None:
+        """``on_gap`` is called when events are known to be missing; it arranges ``offer`` of them."""
+        self.name = name
+        self.on_gap = on_gap
+        self.epoch: str | None = None
+        self.seq = 0
+        self.members: dict[Member, None] = {}
+        self.idle_since = 0.0
+        self.deliveries = 0
+        # What arrives between the subscription at Redis and the first position from Postgres.
+        self.early: list[tuple[str, int, bytes]] = []
+        self._ring: deque[tuple[int, bytes]] = deque(maxlen=ring_size)
+
+    @property
+    def is_placed(self) -> bool:
+        """True once the position is known."""
+        return self.epoch is not None
+
+    def place(self, epoch: str, seq: int) -> None:
+        """Set the position, and take up what arrived before it was known."""
+        self.epoch, self.seq = epoch, seq
+        self._ring.clear()
+        early, self.early = self.early, []
+        for arrived in early:
+            self.offer(*arrived)
+
+    def offer(self, epoch: str, seq: int, payload: bytes) -> bool:
+        """An event that arrived: ``payload`` is the JSON of its ``event`` frame. True when it was delivered."""
+        if not self.is_placed:
+            self.early.append((epoch, seq, payload))
+            return False
+        if epoch != self.epoch:
+            if self.seq != 0:
+                # Another epoch after a restore: Postgres knows which is true.
+                self.on_gap(self)
+                return False
+            self.epoch = epoch
+        if seq <= self.seq:
+            return False
+        if seq > self.seq + 1:
+            self.on_gap(self)
+            return False
+        self.seq = seq
+        self._ring.append((seq, payload))
+        self.broadcast(payload)
+        return True
+
+    def broadcast(self, payload: bytes) -> None:
+        """One encoded frame for all sockets."""
+        if not self.members:
+            return
+        frame = text_frame(payload)
+        self.deliveries += len(self.members)
+        # A socket that overflows leaves the channel while it is written to.
+        for member in list(self.members):
+            member.send_frame(frame)
+
+    def since(self, seq: int) -> list[bytes] | None:
+        """The events after ``seq``, oldest first; None when the ring does not go back so far."""
+        if seq >= self.seq:
+            return []
+        if not self._ring or self._ring[0][0] > seq + 1:
+            return None
+        return [payload for at, payload in self._ring if at > seq]

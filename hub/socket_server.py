@@ -1,0 +1,50 @@
+"""What all sockets of one server share."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from hub.joined_writes import JoinedWrites
+from hub.keepalive import Keepalive
+
+
+@dataclass(slots=True, eq=False)
+class SocketServer:
+    """One for each uvicorn server, whose sets of connections and tasks it knows."""
+
+    config: Config
+    connections: set[Any]
+    tasks: set[asyncio.Task[None]]
+    loop: asyncio.AbstractEventLoop
+    writes: JoinedWrites
+    keepalive: Keepalive
+    max_message_bytes: int
+    bytes_written: int = 0
+
+
+_servers: WeakKeyDictionary[ServerState, SocketServer] = WeakKeyDictionary()
+
+
+def bytes_written() -> int:
+    """Bytes of frames that this process has handed to its sockets' transports."""
+    return sum(server.bytes_written for server in _servers.values())
+
+
+def socket_server(config: Config, state: ServerState) -> SocketServer:
+    """The one that belongs to this server; made for its first socket."""
+    if state not in _servers:
+        loop = asyncio.get_running_loop()
+        _servers[state] = SocketServer(
+            config=config,
+            connections=cast("set[Any]", state.connections),
+            tasks=state.tasks,
+            loop=loop,
+            writes=JoinedWrites(loop),
+            keepalive=Keepalive(loop, config.ws_ping_interval, config.ws_ping_timeout),
+            max_message_bytes=config.ws_max_size,
+        )
+    return _servers[state]

@@ -1,0 +1,1 @@
+"""The command line: start, migrate, seed, build and simulate Carebell."""

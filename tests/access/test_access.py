@@ -1,0 +1,155 @@
+"""Every route and every command of a socket, asked by every party: nobody gets in where they do not belong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+import tests.access.requests_identity  # noqa: F401 - registers requests
+from core.access import PUBLIC, Party
+from core.runtime import Runtime
+from core.settings import Settings
+from hub.access import socket_policies
+from hub.frames import ClientFrame
+from ops.access_table import PAGE, render, rest_policies
+from tests.access.requests import REQUESTS, request_of
+from tests.access.world import World, create_world
+from tests.support.web import TestSocket, WebProcess, open_socket, web_process
+
+REST: Final = rest_policies()
+API: Final = [route for route in REST if " /api/" in route or route == "GET /metrics"]
+# The state of the thing, not who asks: they were let through.
+LET_THROUGH: Final = frozenset({200, 201, 202, 204, 409})
+REFUSED: Final = frozenset({"AUTHENTICATION", "AUTHORIZATION", "RESOURCE_NOT_FOUND", "NOT_SUBSCRIBED"})
+
+
+@pytest.fixture(scope="module")
+async def world(runtime: Runtime) -> World:
+    """One for all: each request makes what it changes."""
+    return await create_world(runtime)
+
+
+@pytest.fixture(scope="module")
+async def web(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WebProcess]:
+    """REST and sockets as they are served."""
+    async with web_process(settings, tmp_path_factory.mktemp("access")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def http(web: WebProcess) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without credentials."""
+    async with httpx.AsyncClient(base_url=web.url, timeout=20, follow_redirects=True) as client:
+        yield client
+
+
+def test_every_route_names_a_policy() -> None:
+    assert [route for route, policy in REST.items() if policy is None] == []
+
+
+def test_every_command_names_a_policy() -> None:
+    words = {command.partition(" ")[0] for command in socket_policies()}
+    assert words == {frame.__name__.lower() for frame in ClientFrame.__args__}
+
+
+def test_the_page_is_not_old() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "make it anew: python -m ops access-table"
+
+
+def test_no_request_is_kept_for_a_route_that_is_gone() -> None:
+    assert set(REQUESTS) <= set(REST)
+
+
+def test_pages_and_documents_are_public() -> None:
+    assert {route for route in REST if route not in API and REST[route] != PUBLIC} == set()
+
+
+async def _ask(http: httpx.AsyncClient, world: World, route: str, party: Party) -> int:
+    method, path = route.split(" ")
+    call = await request_of(route)(world, party)
+    for name, value in call.path.items():
+        path = path.replace(f"{{{name}}}", str(value))
+    assert "{" not in path, f"tests/access/requests.py does not say what to put into {path}"
+    person = world.people.get(party)
+    # A sign-in before this one has left its cookie.
+    http.cookies.clear()
+    # Streams are asked for their head only.
+    async with http.stream(
+        method,
+        path,
+        params=call.query,
+        json=call.json,
+        data=call.form,
+        headers=person.bearer if person else {},
+    ) as answer:
+        return answer.status_code
+
+
+def _is_right(status: int, party: Party, *, may: bool) -> bool:
+    if may:
+        return status in LET_THROUGH
+    return status == 401 if party == Party.NOBODY else status in {403, 404}
+
+
+@pytest.mark.parametrize("route", API)
+async def test_a_route_lets_through_those_of_its_policy(http: httpx.AsyncClient, world: World, route: str) -> None:
+    policy = REST[route]
+    assert policy is not None
+    # Signing out ends the session with which it is asked: last, and by people of its own.
+    asked = await create_world(world.runtime) if "/logout" in route else world
+    statuses = {party: await _ask(http, asked, route, party) for party in Party}
+    wrong = {
+        party: status for party, status in statuses.items() if not _is_right(status, party, may=party in policy.parties)
+    }
+    assert wrong == {}, f"{policy.name}: {policy.sentence}"
+
+
+async def _commands(socket: TestSocket, world: World, party: Party) -> dict[str, dict[str, Any]]:
+    patient, person = world.people[Party.PATIENT], world.people.get(party)
+    thread = f"thread:{world.thread_id}"
+    return {
+        "hello": await socket.ask(type="hello"),
+        "auth": await socket.ask(type="auth", token=person.access_token if person else "none"),
+        "subscribe board:{id}": await socket.subscribe(f"board:{world.clinic.queue_id}"),
+        "subscribe thread:{id}": await socket.subscribe(thread),
+        "subscribe user:{id}": await socket.subscribe(f"user:{patient.id}"),
+        "send": await socket.ask(type="send", channel=thread, key=f"{thread}:{party}", body="Good morning"),
+        "read": await socket.ask(type="read", channel=thread, seq=1),
+        "typing": await socket.ask(type="typing", channel=thread, on=True),
+        "unsubscribe": await socket.ask(type="unsubscribe", channel=thread),
+    }
+
+
+@pytest.mark.parametrize("party", Party)
+async def test_a_socket_obeys_the_same_policies(web: WebProcess, world: World, party: Party) -> None:
+    person = world.people.get(party)
+    async with open_socket(web.url, person.access_token if person else None) as socket:
+        answers = await _commands(socket, world, party)
+    policies = socket_policies()
+    assert set(answers) == set(policies)
+    wrong = {}
+    for command, answer in answers.items():
+        outcome = answer.get("error_code", "ok")
+        expected = {"ok"} if party in policies[command].parties else REFUSED
+        if outcome not in expected:
+            wrong[command] = outcome
+    assert wrong == {}
+
+
+async def test_a_stranger_learns_nothing_of_a_thread(web: WebProcess, world: World) -> None:
+    """The negative control: what a participant sends reaches the other one, and nobody else who asked for it."""
+    channel = f"thread:{world.thread_id}"
+    people = world.people
+    async with (
+        open_socket(web.url, people[Party.ADVISOR].access_token) as advisor,
+        open_socket(web.url, people[Party.OTHER_PATIENT].access_token) as stranger,
+    ):
+        await advisor.subscribe(channel)
+        await stranger.subscribe(channel)
+        async with open_socket(web.url, people[Party.PATIENT].access_token) as patient:
+            sent = await patient.ask(type="send", channel=channel, key="secret", body="Only for you")
+        assert (await advisor.until(type="event", seq=sent["seq"]))["data"]["message"]["body"] == "Only for you"
+        await asyncio.gather(stranger.until(type="heartbeat"), advisor.until(type="heartbeat"))
+        assert [frame for frame in stranger.seen if frame["type"] in {"event", "subscribed"}] == []

@@ -1,0 +1,91 @@
+"""What people are told when tickets are called."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from core.actor import Actor
+from core.clock import now
+from core.runtime import Runtime
+from core.settings import get_settings
+from domain.notifications import deliveries, queries
+from models import Delivery, Notification
+from tests.domain.chat.builders import id_of
+from tests.domain.notifications.builders import (
+    call_ticket,
+    create_patient,
+    deliveries_to,
+    make_due,
+    new_phone,
+    recall,
+    reload,
+)
+
+
+@pytest.fixture(autouse=True)
+def delay(monkeypatch: pytest.MonkeyPatch) -> Iterator[timedelta]:
+    """How long an SMS about a message waits for the message to be read."""
+    monkeypatch.setenv("CHAT_SMS_DELAY_SECONDS", "60")
+    monkeypatch.setenv("PUBLIC_URL", "https://bell.example.org")
+    get_settings.cache_clear()
+    yield timedelta(seconds=60)
+    get_settings.cache_clear()
+
+
+async def inbox(runtime: Runtime, actor: Actor) -> list[Notification]:
+    async with runtime.database.session() as session:
+        return (await queries.list_notifications(session, id_of(actor), limit=100)).items
+
+
+async def is_claimed(runtime: Runtime, delivery: Delivery) -> bool:
+    await make_due(runtime, delivery.id)
+    async with runtime.transactions.begin() as unit:
+        return await deliveries.claim_delivery(unit, delivery.id, timedelta(seconds=30)) is not None
+
+
+async def test_a_called_patient_is_told_in_the_product_and_by_sms(runtime: Runtime) -> None:
+    phone = new_phone()
+    actor, patient_id = await create_patient(runtime, phone=phone)
+    ticket = await call_ticket(runtime, patient_id)
+    [told] = await inbox(runtime, actor)
+    assert (told.type, told.body) == ("ticket.called", f"{ticket.code}: please come to Desk 1.")
+    assert told.data["ticket_id"] == str(ticket.id)
+    [sms] = await deliveries_to(runtime, phone)
+    assert sms.body == f"{told.body} https://bell.example.org/ticket/{ticket.link}"
+    assert "Pat" not in sms.body
+    assert (sms.status, sms.due_at <= now()) == ("pending", True)
+
+
+async def test_a_walk_in_without_an_account_gets_the_sms_alone(runtime: Runtime) -> None:
+    phone = new_phone()
+    await call_ticket(runtime, phone=phone)
+    [sms] = await deliveries_to(runtime, phone)
+    async with runtime.database.session() as session:
+        notification = await session.get_one(Notification, sms.notification_id)
+    assert notification.user_id is None
+
+
+async def test_without_phone_and_account_nobody_is_told(runtime: Runtime) -> None:
+    before = await _count(runtime)
+    await call_ticket(runtime)
+    assert await _count(runtime) == before
+
+
+async def _count(runtime: Runtime) -> int:
+    async with runtime.database.session() as session:
+        found = await session.execute(Notification.__table__.select())
+        return len(found.all())
+
+
+async def test_a_recall_tells_again_and_takes_the_place_of_what_was_not_sent_yet(runtime: Runtime) -> None:
+    phone = new_phone()
+    actor, patient_id = await create_patient(runtime, phone=phone)
+    ticket = await call_ticket(runtime, patient_id)
+    await recall(runtime, ticket)
+    assert len(await inbox(runtime, actor)) == 2
+    first, second = await deliveries_to(runtime, phone)
+    assert second.body.startswith(f"{ticket.code}, call 2: ")
+    assert not await is_claimed(runtime, first)
+    assert (await reload(runtime, first.id)).status == "cancelled"
+    assert await is_claimed(runtime, second)

@@ -1,0 +1,90 @@
+"""Pure decisions: texts, statuses, retries."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.notifications import rules
+from domain.notifications.rules import DeliveryStatus, NotificationType, Outcome
+
+AT = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+URL = "https://bell.example.org/"
+
+
+def test_a_call_says_code_and_counter_and_gives_the_link() -> None:
+    text = rules.ticket_called("A-042", "Counter 3", 0, "w0rd", URL)
+    assert text.sms == "A-042: please come to Counter 3. https://bell.example.org/ticket/w0rd"
+    assert text.body == "A-042: please come to Counter 3."
+
+
+def test_a_recall_differs_from_the_call() -> None:
+    assert rules.ticket_called("A-042", "Counter 3", 1, "w0rd", URL).body == "A-042, call 2: please come to Counter 3."
+
+
+def test_the_sms_of_a_message_names_nobody() -> None:
+    text = rules.message_received("Dr. Ada Lovelace", URL)
+    assert text.sms == "You have a new message at Carebell: https://bell.example.org/chat"
+    assert text.title == "Message from Dr. Ada Lovelace"
+
+
+@given(st.lists(st.sampled_from(DeliveryStatus), min_size=2, max_size=12))
+def test_no_way_leads_back_from_the_end(wanted: list[DeliveryStatus]) -> None:
+    final = {"delivered", "undeliverable", "suppressed", "cancelled"}
+    current, path = DeliveryStatus.PENDING, [DeliveryStatus.PENDING]
+    for status in wanted:
+        if rules.may_become(current, status):
+            current = status
+            path.append(status)
+    for before, after in pairwise(path):
+        assert before not in final
+        assert after != DeliveryStatus.PENDING
+        assert before != DeliveryStatus.SENT or after in {"delivered", "undeliverable"}
+
+
+@given(st.integers(1, 100), st.floats(0, 1))
+def test_retries_wait_longer_each_time_but_never_very_long(attempts: int, jitter: float) -> None:
+    delay = rules.retry_delay(attempts, jitter)
+    assert timedelta(seconds=1) <= delay <= timedelta(minutes=7.5)
+    assert rules.retry_delay(attempts + 1, jitter) >= delay
+
+
+def test_a_failure_is_tried_again_until_it_is_given_up() -> None:
+    failed = Outcome(DeliveryStatus.FAILED, "twilio")
+    status, due_at = rules.conclude(failed, 1, 0.5, AT)
+    assert (status, due_at) == (DeliveryStatus.FAILED, AT + timedelta(seconds=2))
+    assert rules.conclude(failed, rules.MAX_ATTEMPTS, 0.5, AT) == (DeliveryStatus.UNDELIVERABLE, None)
+
+
+def test_an_unknown_outcome_is_given_time_to_show_itself_and_is_never_called_undeliverable() -> None:
+    unknown = Outcome(DeliveryStatus.UNKNOWN, "twilio")
+    assert rules.conclude(unknown, 1, 0.0, AT) == (DeliveryStatus.UNKNOWN, AT + timedelta(seconds=10))
+    assert rules.conclude(unknown, rules.MAX_ATTEMPTS, 0.0, AT) == (DeliveryStatus.UNKNOWN, None)
+
+
+@pytest.mark.parametrize(
+    ("ticket", "is_wanted"),
+    [(("called", 1), True), (("called", 2), False), (("serving", 1), False), (("no_show", 1), False), (None, False)],
+)
+def test_a_call_is_sent_only_while_it_is_the_last_one(ticket: tuple[str, int] | None, is_wanted: bool) -> None:
+    kind = NotificationType.TICKET_CALLED
+    assert rules.is_still_wanted(kind, {"recalls": 1}, is_read=False, ticket=ticket) is is_wanted
+    assert not rules.is_still_wanted(kind, {"recalls": 1}, is_read=True, ticket=ticket)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("+14155550101", "+14155550101"),
+        ("(415) 555-0101", "+14155550101"),
+        ("+49 30 901820", "+4930901820"),
+        ("12", None),
+        ("call me", None),
+        ("", None),
+        ("+999999999999999999", None),
+    ],
+)
+def test_numbers_are_read_as_e164(address: str, expected: str | None) -> None:
+    assert rules.phone_in_e164(address, "US") == expected

@@ -1,0 +1,71 @@
+"""`python -m ops migrate` on real databases."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ops.embedded import EmbeddedPostgres, throwaway_folder
+from ops.embedded.processes import free_port
+from tests.ops.helpers import ROOT
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A server of this module's own, whose database the tests may spoil."""
+    with throwaway_folder() as folder, EmbeddedPostgres(folder / "postgres", durable=False) as server:
+        yield server
+
+
+def migrate(url: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ops", "migrate"],
+        cwd=cwd,
+        env={**os.environ, "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def revision(url: str, become: str | None = None) -> str:
+    """The revision that the database says it is at, after making it say another."""
+    connection = await asyncpg.connect(url)
+    try:
+        if become:
+            await connection.execute("UPDATE alembic_version SET version_num = $1", become)
+        found: str = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return found
+    finally:
+        await connection.close()
+
+
+async def test_it_migrates_refuses_what_is_newer_and_changes_nothing_then(postgres: EmbeddedPostgres) -> None:
+    for _ in range(2):
+        result = migrate(postgres.url)
+        assert result.returncode == 0, result.stderr
+    head = await revision(postgres.url)
+
+    await revision(postgres.url, become="from_the_future")
+    result = migrate(postgres.url)
+    assert result.returncode == 1
+    assert "The database is newer than this code" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert await revision(postgres.url) == "from_the_future"
+
+    await revision(postgres.url, become=head)
+    assert migrate(postgres.url).returncode == 0
+
+
+def test_no_database_there_and_a_wrong_password(postgres: EmbeddedPostgres) -> None:
+    nothing = migrate(f"postgresql://carebell:pw@127.0.0.1:{free_port()}/carebell")
+    assert nothing.returncode == 1
+    assert "cannot be reached" in nothing.stderr
+    stranger = migrate(postgres.url.replace(postgres.password, "wrong"))
+    assert stranger.returncode == 1
+    assert "password authentication failed" in stranger.stderr
+    assert "Traceback" not in nothing.stderr + stranger.stderr

@@ -1,0 +1,68 @@
+"""Settings: documented, bounded, and unsafe ones refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.settings import DEVELOPMENT_SECRET, Settings
+
+EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
+
+
+def _example() -> dict[str, str]:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def test_every_setting_is_in_the_example_and_nothing_else() -> None:
+    assert set(_example()) == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_setting_of_the_example_is_explained() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    unexplained = re.findall(r"^(?:\n|#? *--- .*\n)([A-Z_]+)=", text, flags=re.MULTILINE)
+    assert unexplained == []
+
+
+def test_the_example_holds_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    defaults = Settings(_env_file=None)
+    assert Settings(_env_file=EXAMPLE) == defaults
+
+
+@pytest.mark.parametrize("secret", [DEVELOPMENT_SECRET, "short"])
+def test_production_refuses_a_default_or_short_secret(secret: str) -> None:
+    with pytest.raises(ValidationError, match="SECRET_KEY"):
+        Settings(_env_file=None, environment="production", secret_key=secret)
+
+
+def test_production_starts_with_a_secret_of_its_own() -> None:
+    settings = Settings(_env_file=None, environment="production", secret_key="x" * 32)
+    assert not settings.is_development
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    settings = Settings(_env_file=None, secret_key="very-secret-word-very-secret-word")
+    assert "very-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secure"),
+    [
+        ("http://localhost:8000", False),
+        ("http://127.0.0.1", False),
+        ("http://clinic.example", True),
+        ("https://localhost", True),
+    ],
+)
+def test_cookies_are_secure_except_on_plain_http_of_this_machine(url: str, is_secure: bool) -> None:
+    assert Settings(_env_file=None, public_url=url).secure_cookies is is_secure
+
+
+def test_twilio_without_credentials_is_refused() -> None:
+    with pytest.raises(ValidationError, match="TWILIO_ACCOUNT_SID"):
+        Settings(_env_file=None, sms_provider="twilio")

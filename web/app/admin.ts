@@ -1,0 +1,90 @@
+import type { Account, HubNode, Page, User } from "../client/index.ts";
+import { api, currentUser } from "./api.ts";
+import { mountBell } from "./bell.ts";
+import { confirmed } from "./dialog.ts";
+import { byId, h, list, toast, trying, when } from "./dom.ts";
+import { mountHeader, showConnection } from "./header.ts";
+import { connect } from "./live.ts";
+
+const REFRESH_MS = 2000;
+const count = new Intl.NumberFormat();
+
+function start(user: User): void {
+  mountHeader(user);
+  mountBell(connect(user), user);
+  const isAdmin = user.role === "admin";
+  byId("page").hidden = !isAdmin;
+  byId("not-here").hidden = isAdmin;
+  byId("connection").hidden = !isAdmin;
+  if (!isAdmin) return;
+  byId("find").addEventListener("submit", (event) => { event.preventDefault(); void trying(find); });
+  void refresh();
+}
+
+/** Nodes report every few seconds; there is no channel for it. */
+async function refresh(): Promise<void> {
+  try {
+    const { items } = await api<{ items: HubNode[] }>("GET", "/hub/nodes");
+    draw(items);
+    showConnection(true, "Live");
+  } catch (error) {
+    showConnection(false, `Not live – ${error instanceof Error ? error.message : String(error)}`);
+  }
+  setTimeout(() => void refresh(), REFRESH_MS);
+}
+
+function draw(nodes: HubNode[]): void {
+  const sum = (of: (node: HubNode) => number) => nodes.reduce((total, node) => total + of(node), 0);
+  const figures: [string, string][] = [
+    ["Nodes", count.format(nodes.length)],
+    ["Sockets", count.format(sum((node) => node.sockets))],
+    ["Streams", count.format(sum((node) => node.event_streams))],
+    ["Deliveries a second", rate(sum((node) => node.deliveries_per_second))],
+    ["Sent a second", size(sum((node) => node.bytes_per_second))],
+  ];
+  list(byId("figures"), figures, ([name]) => name, ([name, value]) => h("li", {}, h("b", {}, value), name));
+  list(byId("nodes"), nodes.map(({ seen_at: _, ...shown }) => shown), (node) => node.id, row);
+  byId("no-nodes").hidden = nodes.length > 0;
+}
+
+function row(node: Omit<HubNode, "seen_at">): HTMLElement {
+  const state = node.is_draining ? "Leaving" : node.is_connected ? "Connected" : "Without Redis";
+  return h("tr", {},
+    h("td", {}, node.name),
+    h("td", {}, h("time", { datetime: node.started_at }, when(node.started_at))),
+    h("td", { class: state === "Connected" ? undefined : "bad" }, state),
+    ...[node.sockets, node.event_streams, node.users, node.channels].map((value) => h("td", {}, count.format(value))),
+    h("td", {}, rate(node.deliveries_per_second)),
+    h("td", {}, size(node.bytes_per_second)));
+}
+
+async function find(): Promise<void> {
+  const search = byId<HTMLFormElement>("find").querySelector("input")!.value.trim();
+  const { items } = await api<Page<Account>>("GET", `/users?limit=20&is_active=true&search=${encodeURIComponent(search)}`);
+  list(byId("people"), items, (one) => one.id, person);
+  byId("nobody").hidden = items.length > 0;
+}
+
+function person(one: Account): HTMLElement {
+  return h("li", {},
+    h("strong", {}, one.name),
+    h("span", { class: "muted" }, `${one.email} · ${one.role}`),
+    h("button", { type: "button", class: "danger", click: () => void trying(() => disconnect(one)) }, "Disconnect"));
+}
+
+async function disconnect(one: Account): Promise<void> {
+  if (!(await confirmed(`Disconnect ${one.name} (${one.email}) everywhere?`))) return;
+  await api("POST", "/hub/disconnect", { user_id: one.id });
+  toast(`${one.name} was disconnected.`);
+}
+
+function rate(perSecond: number): string {
+  return count.format(Number(perSecond.toPrecision(3)));
+}
+
+function size(bytes: number): string {
+  const step = bytes >= 1e6 ? 2 : bytes >= 1e3 ? 1 : 0;
+  return `${rate(bytes / 1000 ** step)} ${["B", "kB", "MB"][step]}`;
+}
+
+void trying(async () => start(await currentUser()));

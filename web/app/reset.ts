@@ -1,0 +1,18 @@
+import { api } from "./api.ts";
+import { byId } from "./dom.ts";
+import { onSubmit, tokenOfLink } from "./form.ts";
+
+const token = tokenOfLink();
+const forgot = byId<HTMLFormElement>("forgot");
+const reset = byId<HTMLFormElement>("reset");
+(token ? reset : forgot).hidden = false;
+
+onSubmit(forgot, async ({ email }) => {
+  const { message } = await api<{ message: string }>("POST", "/auth/forgot", { email });
+  forgot.querySelector("[role=status]")!.textContent = message;
+});
+
+onSubmit(reset, async ({ password }) => {
+  await api("POST", "/auth/reset", { token, password });
+  location.assign("/sign-in");
+});
