@@ -85,7 +85,8 @@ async def _refused(request: Request, refusal: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if refusal.status == 403:
         await note_refusal(request, refusal)
-    return problem(request, refusal.status, refusal.error_code, refusal.detail, headers=headers)
+    errors = [FieldProblem(field=refusal.field, message=refusal.detail)] if refusal.field else None
+    return problem(request, refusal.status, refusal.error_code, refusal.detail, errors=errors, headers=headers)
 
 
 async def _invalid(request: Request, invalid: Exception) -> Response:
@@ -96,7 +97,8 @@ async def _invalid(request: Request, invalid: Exception) -> Response:
 
 def _field_problem(error: dict[str, Any]) -> FieldProblem:
     path = [str(part) for part in error["loc"] if part not in {"body", "query", "path"}]
-    return FieldProblem(field=".".join(path), message=str(error["msg"]))
+    # What a validator of ours says is a sentence for people; pydantic puts the exception's kind before it.
+    return FieldProblem(field=".".join(path), message=str(error["msg"]).removeprefix("Value error, "))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -6,11 +6,13 @@ from typing import ClassVar
 class Refusal(Exception):
     """The product says no, for a reason that the caller may read.
 
-    ``status`` is the HTTP status, ``error_code`` the stable machine word, ``detail`` the sentence for people.
+    ``status`` is the HTTP status, ``error_code`` the stable machine word, ``detail`` the sentence for people, and
+    ``field`` the part of the input that it is about, where it is about one.
     """
 
     status: ClassVar[int] = 400
     error_code: ClassVar[str] = "BAD_REQUEST"
+    field: ClassVar[str | None] = None
     detail: str = "The request cannot be carried out."
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None) -> None:

@@ -30,6 +30,7 @@ REST: Final = (
     "CurrentState",
     "EnrolmentOut",
     "HubNodes",
+    "InvitationPage",
     "MessageFeed",
     "NewApiKeyOut",
     "NotificationFeed",

@@ -11,7 +11,7 @@ from core.actor import Role
 from core.settings import Settings
 from domain.identity.actions import SignIn
 from domain.identity.rules import SOCKET_TICKET_LIFETIME, device_of
-from models import Session
+from models import Session, User
 
 Email = Annotated[Text, StringConstraints(min_length=3, max_length=254), Field(examples=["ada@example.com"])]
 # Not stripped: a space is a character like others. How long it may be is decided by the domain, in bytes.
@@ -178,18 +178,25 @@ class AccountChange(ProfileChange):
 
 
 class AccountOut(ProfileOut):
-    """An account as administrators see it."""
+    """An account as administrators see it, and the clinics that a doctor or staff member works in."""
 
     is_active: bool
+    clinic_ids: list[UUID] = []
+
+    @classmethod
+    def of(cls, user: User, clinic_ids: list[UUID]) -> Self:
+        """From the rows."""
+        return cls.model_validate(user).model_copy(update={"clinic_ids": clinic_ids})
 
 
 class AccountPage(BaseModel):
-    """A page of accounts by name."""
+    """A page of accounts by name; ``next_cursor`` is the ``cursor`` of the next page."""
 
     items: list[AccountOut]
     total: int
     page: int
     limit: int
+    next_cursor: UUID | None
 
 
 class UserRegistration(BaseModel):

@@ -20,11 +20,18 @@ from api.identity.schemas import (
 from api.schema_docs import problems
 from core.access import ADMINISTRATORS, PUBLIC
 from core.actor import ANONYMOUS, Role
+from core.unit_of_work import UnitOfWork
 from domain.identity import actions, actions_second_factor, actions_users, queries
 from domain.identity.errors import EmailAlreadyRegistered, UserAlreadyExists
 from domain.identity.policy import PEOPLE, check_may_manage_users
+from models import User
 
 router = APIRouter(prefix="/users")
+
+
+async def _account(unit: UnitOfWork, user: User) -> AccountOut:
+    clinics = await queries.clinics_of(unit.session, [user.id])
+    return AccountOut.of(user, clinics.get(user.id, []))
 
 
 @router.post("/register", status_code=201, responses=problems(400), openapi_extra=PUBLIC.label)
@@ -61,15 +68,25 @@ async def list_users(
     search: Annotated[str, Query(max_length=100, pattern=r"^[^\u0000]*$")] = "",
     is_active: bool | None = None,
     page: PageNumber = 1,
+    cursor: Annotated[
+        UUID | None, Query(description="Where the page before ended (next_cursor); wins over page.")
+    ] = None,
     limit: PageLimit = 20,
 ) -> AccountPage:
     """Accounts by name; ``search`` is a part of a name or an address."""
     check_may_manage_users(actor)
-    users, total = await queries.list_users(
-        unit.session, role=Role(role) if role else None, search=search, is_active=is_active, page=page, limit=limit
+    found = await queries.list_users(
+        unit.session,
+        role=Role(role) if role else None,
+        search=search,
+        is_active=is_active,
+        page=page,
+        cursor=cursor,
+        limit=limit,
     )
-    items = [AccountOut.model_validate(user) for user in users]
-    return AccountPage(items=items, total=total, page=page, limit=limit)
+    clinics = await queries.clinics_of(unit.session, [user.id for user in found.items])
+    items = [AccountOut.of(user, clinics.get(user.id, [])) for user in found.items]
+    return AccountPage(items=items, total=found.total, page=page, limit=limit, next_cursor=found.next_cursor)
 
 
 @router.post("", status_code=201, responses=problems(400, 401, 403, 409), openapi_extra=ADMINISTRATORS.label)
@@ -88,21 +105,21 @@ async def create_user(unit: Unit, actor: SignedIn, settings: SettingsOf, body: R
         password_min_length=settings.password_min_length,
         password_cost=settings.bcrypt_cost,
     )
-    return AccountOut.model_validate(user)
+    return await _account(unit, user)
 
 
 @router.get("/{user_id}", responses=problems(401, 403, 404), openapi_extra=ADMINISTRATORS.label)
 async def get_user(unit: Unit, actor: SignedIn, user_id: UUID) -> AccountOut:
     """One account."""
     check_may_manage_users(actor)
-    return AccountOut.model_validate(await queries.get_person(unit.session, user_id))
+    return await _account(unit, await queries.get_person(unit.session, user_id))
 
 
 @router.patch("/{user_id}", responses=problems(401, 403, 404, 409), openapi_extra=ADMINISTRATORS.label)
 async def change_user(unit: Unit, _: SignedIn, user_id: UUID, body: AccountChange) -> AccountOut:
     """Change an account. Another role and deactivation sign it out everywhere."""
     changes = cast("actions_users.AccountChange", body.model_dump(exclude_unset=True))
-    return AccountOut.model_validate(await actions_users.change_user(unit, user_id, changes))
+    return await _account(unit, await actions_users.change_user(unit, user_id, changes))
 
 
 @router.delete(

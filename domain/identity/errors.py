@@ -160,6 +160,7 @@ class EmailAlreadyRegistered(Conflict):
     """One account an address, whatever its case or Unicode form."""
 
     error_code = "EMAIL_ALREADY_REGISTERED"
+    field = "email"
     detail = "This email address is already registered."
 
 
@@ -172,10 +173,12 @@ class UserAlreadyExists(EmailAlreadyRegistered):
 class InvalidEmail(Validation):
     """Not an address that mail could reach."""
 
+    field = "email"
     detail = "This is not a valid email address."
 
 
 class UnfitPassword(Validation):
     """Too short, or longer than bcrypt reads; the sentence says which."""
 
+    field = "password"
     detail = "This password cannot be used."

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.actor import Actor, Role
 from core.clock import now
+from core.errors import Validation
 from domain.identity.errors import UserNotFound
 from models import ClinicMember, Invitation, RecoveryCode, SecondFactor, Session, User
 
@@ -153,16 +154,30 @@ async def lock_person(session: AsyncSession, user_id: UUID) -> User:
     return user
 
 
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """Accounts by name, how many there are, and the cursor of the next page: None on the last one."""
+
+    items: list[User]
+    total: int
+    next_cursor: UUID | None
+
+
 async def list_users(
     session: AsyncSession,
     *,
     role: Role | None,
     search: str,
     is_active: bool | None,
-    page: int,
     limit: int,
-) -> tuple[list[User], int]:
-    """A page of accounts by name, and how many there are; ``search`` is a part of a name or an address."""
+    page: int = 1,
+    cursor: UUID | None = None,
+) -> UserPage:
+    """A page of accounts by name; ``search`` is a part of a name or an address.
+
+    ``cursor`` is the last account of the page before, and stands in place of ``page``: nobody is listed twice or left
+    out because of who came or went meanwhile. Raises ``Validation`` for one that is no account.
+    """
     wanted = select(User).where(User.role != Role.DEVICE)
     if role is not None:
         wanted = wanted.where(User.role == role)
@@ -173,8 +188,35 @@ async def list_users(
             User.name.icontains(search, autoescape=True) | User.email_key.icontains(search, autoescape=True)
         )
     total = await session.scalar(select(func.count()).select_from(wanted.subquery()))
-    rows = await session.scalars(wanted.order_by(User.name, User.id).offset((page - 1) * limit).limit(limit))
-    return list(rows), total or 0
+    by_name = wanted.order_by(User.name, User.id)
+    if cursor is None:
+        by_name = by_name.offset((page - 1) * limit)
+    else:
+        by_name = by_name.where(tuple_(User.name, User.id) > await _place_of(session, cursor))
+    # One more than asked for tells whether there is a next page.
+    found = list(await session.scalars(by_name.limit(limit + 1)))
+    return UserPage(found[:limit], total or 0, found[limit - 1].id if len(found) > limit else None)
+
+
+async def _place_of(session: AsyncSession, user_id: UUID) -> tuple[str, UUID]:
+    user = await session.get(User, user_id)
+    if user is None:
+        raise Validation("The cursor is not one that a page of this list ended with.")
+    return user.name, user.id
+
+
+async def clinics_of(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """The clinics that each of them works in; who works in none is left out."""
+    rows = await session.execute(
+        select(ClinicMember.user_id, ClinicMember.clinic_id)
+        .join(User, User.id == ClinicMember.user_id)
+        .where(ClinicMember.user_id.in_(user_ids), User.role.in_([Role.DOCTOR, Role.STAFF]))
+        .order_by(ClinicMember.clinic_id)
+    )
+    clinics: dict[UUID, list[UUID]] = {}
+    for user_id, clinic_id in rows:
+        clinics.setdefault(user_id, []).append(clinic_id)
+    return clinics
 
 
 async def lock_administrators(session: AsyncSession) -> set[UUID]:

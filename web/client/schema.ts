@@ -10,6 +10,7 @@ export interface AccountOut {
   department: string | null;
   created_at: string;
   is_active: boolean;
+  clinic_ids?: string[];
 }
 
 export interface AccountPage {
@@ -17,6 +18,7 @@ export interface AccountPage {
   total: number;
   page: number;
   limit: number;
+  next_cursor: string | null;
 }
 
 export interface Ack {
@@ -172,6 +174,23 @@ export interface HubNodeOut {
 
 export interface HubNodes {
   items: HubNodeOut[];
+}
+
+export interface InvitationOut {
+  id: string;
+  email: string;
+  role: "doctor" | "staff" | "advisor";
+  clinic_id: string | null;
+  status: "open" | "accepted" | "revoked" | "expired";
+  created_at: string;
+  expires_at: string;
+}
+
+export interface InvitationPage {
+  items: InvitationOut[];
+  total: number;
+  page: number;
+  limit: number;
 }
 
 export interface Limits {
