@@ -11,6 +11,7 @@ from core.errors import Authentication
 from core.runtime import Runtime
 from core.settings import Settings
 from core.unit_of_work import UnitOfWork
+from domain.identity.policy import check_scope_of_request
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -25,9 +26,13 @@ def settings_of(request: Request) -> Settings:
 
 
 async def optional_actor(request: Request) -> Actor:
-    """Who is asking; ``ANONYMOUS`` when nothing was shown. Something shown that is not valid is 401."""
+    """Who is asking; ``ANONYMOUS`` when nothing was shown. Something shown that is not valid is 401.
+
+    Raises ``Authorization`` for a key that is not for this request.
+    """
     actor = await actor_of_request(request, runtime_of(request)) or ANONYMOUS
     request.state.actor = actor
+    check_scope_of_request(actor, request.method, request.url.path)
     return actor
 
 
@@ -54,12 +59,19 @@ async def unit_of_work(request: Request, actor: Annotated[Actor, Depends(optiona
         yield unit
 
 
+async def public_unit_of_work(request: Request) -> AsyncIterator[UnitOfWork]:
+    """The same without asking who asks: an old cookie, or a key for something else, is in nobody's way there."""
+    async with runtime_of(request).transactions.begin(ANONYMOUS) as unit:
+        yield unit
+
+
 OptionalActor = Annotated[Actor, Depends(optional_actor)]
 SignedIn = Annotated[Actor, Depends(signed_in_actor)]
 SettingsOf = Annotated[Settings, Depends(settings_of)]
 # scope="function": committed when the route has returned and before the response is sent. With FastAPI's default
 # the client would read 201 before COMMIT.
 Unit = Annotated[UnitOfWork, Depends(unit_of_work, scope="function")]
+PublicUnit = Annotated[UnitOfWork, Depends(public_unit_of_work, scope="function")]
 
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 PageLimit = Annotated[int, Query(ge=1, le=100)]

@@ -83,7 +83,7 @@ async def _refused(request: Request, refusal: Exception) -> Response:
     headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after is not None else {}
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if refusal.status == 403:
+    if refusal.is_noted:
         await note_refusal(request, refusal)
     errors = [FieldProblem(field=refusal.field, message=refusal.detail)] if refusal.field else None
     return problem(request, refusal.status, refusal.error_code, refusal.detail, errors=errors, headers=headers)

@@ -7,12 +7,14 @@ class Refusal(Exception):
     """The product says no, for a reason that the caller may read.
 
     ``status`` is the HTTP status, ``error_code`` the stable machine word, ``detail`` the sentence for people, and
-    ``field`` the part of the input that it is about, where it is about one.
+    ``field`` the part of the input that it is about, where it is about one. The doors write one that ``is_noted`` into
+    the audit.
     """
 
     status: ClassVar[int] = 400
     error_code: ClassVar[str] = "BAD_REQUEST"
     field: ClassVar[str | None] = None
+    is_noted: ClassVar[bool] = False
     detail: str = "The request cannot be carried out."
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None) -> None:
@@ -42,6 +44,7 @@ class Authorization(Refusal):
 
     status = 403
     error_code = "AUTHORIZATION"
+    is_noted = True
     detail = "You are not allowed to do this."
 
 
@@ -51,6 +54,12 @@ class ResourceNotFound(Refusal):
     status = 404
     error_code = "RESOURCE_NOT_FOUND"
     detail = "There is no such resource."
+
+
+class Withheld(ResourceNotFound):
+    """What belongs to somebody is not there for others (404): whether it is there at all is not told."""
+
+    is_noted = True
 
 
 class Conflict(Refusal):

@@ -87,7 +87,7 @@ class Commands:
             await work
         except Refusal as refusal:
             self._answer_error(session, frame, refusal)
-            if refusal.status == 403:
+            if refusal.is_noted:
                 await self._note_refusal(session, frame, refusal)
         except (SQLAlchemyError, OSError) as fault:
             log.warning("command_unavailable", command=type(frame).__name__, fault=type(fault).__name__)

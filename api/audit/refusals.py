@@ -1,4 +1,4 @@
-"""A 403 is written down: who wanted what, and why not."""
+"""A refusal of what is not the caller's is written down: who wanted what, and why not."""
 
 from uuid import UUID
 

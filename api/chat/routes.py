@@ -24,7 +24,7 @@ from api.chat.schemas import (
 from api.deps import PageLimit, PageNumber, SignedIn, Unit
 from api.schema_docs import problems
 from api.schema_types import Text
-from core.access import SIGNED_IN
+from core.access import PEOPLE
 from core.errors import Authorization
 from core.ids import new_id
 from core.unit_of_work import UnitOfWork
@@ -41,7 +41,7 @@ def _again(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     return {200: {"model": model, "description": "It was there already; nothing was changed."}}
 
 
-@router.get("/threads", responses=problems(401), openapi_extra=SIGNED_IN.label)
+@router.get("/threads", responses=problems(401), openapi_extra=PEOPLE.label)
 async def list_threads(
     unit: Unit,
     actor: SignedIn,
@@ -92,7 +92,7 @@ async def initiate_chat(
     return ChatInitiated(chat_id=thread.id, messages=messages)
 
 
-@router.get("/threads/unread-count", responses=problems(401), openapi_extra=SIGNED_IN.label)
+@router.get("/threads/unread-count", responses=problems(401), openapi_extra=PEOPLE.label)
 async def unread_count(unit: Unit, actor: SignedIn) -> UnreadCount:
     """How many messages the caller has not read, in all threads."""
     return UnreadCount(unread_count=await queries.unread_total(unit.session, policy.user_of(actor)))

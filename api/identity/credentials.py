@@ -10,7 +10,6 @@ from core.runtime import Runtime
 from core.settings import Settings
 from domain.identity.credentials import identify
 from domain.identity.errors import CrossSiteRequest
-from domain.identity.policy import check_scope_of_request
 from domain.identity.rules import is_own_page
 
 ACCESS_COOKIE: Final = "access_token"
@@ -57,12 +56,10 @@ def shown_token(request: Request, settings: Settings) -> str | None:
 async def actor_of_request(request: Request, runtime: Runtime) -> Actor | None:
     """Who is asking; ``None`` when nothing was shown.
 
-    Raises ``Authentication`` when what was shown is not valid or its session has ended, ``CrossSiteRequest``, and
-    ``Authorization`` for a key that is not for this request.
+    Raises ``Authentication`` when what was shown is not valid or its session has ended, ``CrossSiteRequest``. Whether a
+    key is for this request is asked afterwards: a refusal is written down under its owner.
     """
     token = shown_token(request, runtime.settings)
     if token is None:
         return None
-    found = await identify(runtime.database, token, runtime.settings.secret_key.get_secret_value())
-    check_scope_of_request(found.actor, request.method, request.url.path)
-    return found.actor
+    return (await identify(runtime.database, token, runtime.settings.secret_key.get_secret_value())).actor

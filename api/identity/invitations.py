@@ -13,6 +13,8 @@ from api.schema_docs import problems
 from api.schema_types import Name, PhoneNumber
 from core.access import ADMINISTRATORS, PUBLIC
 from core.actor import ANONYMOUS, Role
+from domain.audit.actions import write_entry
+from domain.audit.rules import AuditAction
 from domain.identity import actions_invitations, queries
 from domain.identity.policy import check_may_invite
 from models import Invitation
@@ -85,11 +87,12 @@ async def invite(unit: Unit, _: SignedIn, body: InvitationIn) -> InvitationOut:
     return InvitationOut.of(invitation, unit.at)
 
 
-@router.get("", responses=problems(401, 403), openapi_extra=ADMINISTRATORS.label)
+@router.get("", responses=problems(401, 403), openapi_extra=ADMINISTRATORS.audited(AuditAction.RECORD_READ))
 async def list_invitations(unit: Unit, actor: SignedIn, page: PageNumber = 1, limit: PageLimit = 20) -> InvitationPage:
-    """All invitations, the newest first."""
+    """All invitations, the newest first. Each look is written into the audit."""
     check_may_invite(actor)
     found, total = await queries.list_invitations(unit.session, page, limit)
+    write_entry(unit, AuditAction.RECORD_READ, "invitations", {"shown": str(len(found))})
     items = [InvitationOut.of(invitation, unit.at) for invitation in found]
     return InvitationPage(items=items, total=total, page=page, limit=limit)
 

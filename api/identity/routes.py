@@ -26,13 +26,14 @@ from api.identity.schemas import (
 )
 from api.identity.sign_in import sign_in
 from api.schema_docs import problems
-from core.access import PUBLIC, SIGNED_IN
+from core.access import PEOPLE, PUBLIC, SIGNED_IN
 from core.actor import ANONYMOUS, Role
 from core.clock import now
 from core.errors import Authentication
 from core.settings import Settings
 from domain.identity import actions, queries
 from domain.identity.errors import InvalidToken, RefreshTokenReused, SessionEnded, TokenInUrl
+from domain.identity.policy import SIGNING_OUT
 from domain.identity.rules import read_refresh_token, session_of_access_token, session_of_refresh_token
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
@@ -90,7 +91,7 @@ async def token(
     return TokensOut.of(signed_in, settings)
 
 
-@router.post("/auth/refresh", responses=problems(400, 401, 403), openapi_extra=SIGNED_IN.label)
+@router.post("/auth/refresh", responses=problems(400, 401, 403), openapi_extra=PEOPLE.label)
 async def refresh(
     request: Request, response: Response, settings: SettingsOf, body: Refresh | None = None
 ) -> TokensOut | MessageOut:
@@ -121,7 +122,7 @@ async def refresh(
     "/auth/logout",
     response_model=MessageOut,
     responses={**problems(401, 403), 307: {"description": "To where the refresh cookie is sent, to end that session."}},
-    openapi_extra=PUBLIC.label,
+    openapi_extra=SIGNING_OUT.label,
 )
 async def logout(request: Request, response: Response, settings: SettingsOf) -> MessageOut | Response:
     """End the session and clear its cookies; with an expired access token as well.
@@ -168,7 +169,7 @@ def _session_of_access_token(request: Request, settings: Settings) -> UUID | Non
         return None
 
 
-@router.post("/auth/ws-ticket", responses=problems(401, 403), openapi_extra=SIGNED_IN.label)
+@router.post("/auth/ws-ticket", responses=problems(401, 403), openapi_extra=PEOPLE.label)
 async def open_socket_ticket(unit: Unit, _: SignedIn, response: Response) -> SocketTicketOut:
     """A ticket with which a socket can be opened once, within 30 seconds."""
     response.headers.update(_NOT_KEPT)
@@ -184,7 +185,7 @@ async def get_own_account(unit: Unit, actor: SignedIn) -> ProfileOut:
     return ProfileOut.model_validate(user)
 
 
-@router.get("/auth/profile", responses=problems(400, 401), openapi_extra=SIGNED_IN.label)
+@router.get("/auth/profile", responses=problems(400, 401, 403), openapi_extra=PEOPLE.label)
 async def get_profile(request: Request, unit: Unit, actor: SignedIn) -> ProfileOut:
     """The same as ``GET /users/me``. A token in the URL is refused."""
     if "token" in request.query_params:

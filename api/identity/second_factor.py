@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 from api.deps import SettingsOf, SignedIn, Unit, runtime_of
 from api.identity.schemas import OneTimeCode, Password
 from api.schema_docs import problems
-from core.access import SIGNED_IN
+from core.access import PEOPLE
 from core.errors import TooManyRequests
 from core.rate_limits import RateLimit
 from domain.identity import actions_second_factor, queries
-from domain.identity.policy import PEOPLE, user_of
+from domain.identity.policy import user_of
 
 router = APIRouter(prefix="/auth/second-factor")
 
@@ -68,7 +68,7 @@ async def _limited(request: Request, actor: SignedIn) -> AsyncIterator[None]:
 _LIMITED = [Depends(_limited, scope="function")]
 
 
-@router.get("", responses=problems(401, 403), openapi_extra=SIGNED_IN.label)
+@router.get("", responses=problems(401, 403), openapi_extra=PEOPLE.label)
 async def get_second_factor(unit: Unit, actor: SignedIn, settings: SettingsOf) -> SecondFactorOut:
     """Is one set up?"""
     user_id = user_of(actor)
@@ -88,7 +88,7 @@ async def begin(unit: Unit, _: SignedIn, settings: SettingsOf, body: Setup, resp
     return EnrolmentOut(secret=enrolment.secret, uri=enrolment.uri)
 
 
-@router.post("/confirm", responses=problems(401, 403, 409, 429), openapi_extra=SIGNED_IN.label, dependencies=_LIMITED)
+@router.post("/confirm", responses=problems(401, 403, 409, 429), openapi_extra=PEOPLE.label, dependencies=_LIMITED)
 async def confirm(unit: Unit, _: SignedIn, settings: SettingsOf, body: CodeIn, response: Response) -> RecoveryCodesOut:
     """The first code puts the second factor in force; the recovery codes are shown now and never again."""
     response.headers.update(_NOT_KEPT)
@@ -97,7 +97,7 @@ async def confirm(unit: Unit, _: SignedIn, settings: SettingsOf, body: CodeIn, r
 
 
 @router.post(
-    "/recovery-codes", responses=problems(401, 403, 409, 429), openapi_extra=SIGNED_IN.label, dependencies=_LIMITED
+    "/recovery-codes", responses=problems(401, 403, 409, 429), openapi_extra=PEOPLE.label, dependencies=_LIMITED
 )
 async def renew_codes(
     unit: Unit, _: SignedIn, settings: SettingsOf, body: CodeIn, response: Response
@@ -111,7 +111,7 @@ async def renew_codes(
     "/disable",
     status_code=204,
     responses=problems(401, 403, 409, 429),
-    openapi_extra=SIGNED_IN.label,
+    openapi_extra=PEOPLE.label,
     dependencies=_LIMITED,
 )
 async def disable(unit: Unit, _: SignedIn, settings: SettingsOf, body: CodeIn) -> None:

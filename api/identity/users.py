@@ -18,12 +18,14 @@ from api.identity.schemas import (
     UserRegistration,
 )
 from api.schema_docs import problems
-from core.access import ADMINISTRATORS, PUBLIC
+from core.access import ADMINISTRATORS, PEOPLE, PUBLIC
 from core.actor import ANONYMOUS, Role
 from core.unit_of_work import UnitOfWork
+from domain.audit.actions import write_entry
+from domain.audit.rules import AuditAction
 from domain.identity import actions, actions_second_factor, actions_users, queries
 from domain.identity.errors import EmailAlreadyRegistered, UserAlreadyExists
-from domain.identity.policy import PEOPLE, check_may_manage_users
+from domain.identity.policy import check_may_manage_users
 from models import User
 
 router = APIRouter(prefix="/users")
@@ -60,7 +62,7 @@ async def change_own_account(unit: Unit, _: SignedIn, body: ProfileChange) -> Pr
     return ProfileOut.model_validate(await actions_users.change_own_profile(unit, changes))
 
 
-@router.get("", responses=problems(401, 403), openapi_extra=ADMINISTRATORS.label)
+@router.get("", responses=problems(401, 403), openapi_extra=ADMINISTRATORS.audited(AuditAction.RECORD_READ))
 async def list_users(
     unit: Unit,
     actor: SignedIn,
@@ -73,7 +75,7 @@ async def list_users(
     ] = None,
     limit: PageLimit = 20,
 ) -> AccountPage:
-    """Accounts by name; ``search`` is a part of a name or an address."""
+    """Accounts by name; ``search`` is a part of a name or an address. Each look is written into the audit."""
     check_may_manage_users(actor)
     found = await queries.list_users(
         unit.session,
@@ -84,6 +86,7 @@ async def list_users(
         cursor=cursor,
         limit=limit,
     )
+    write_entry(unit, AuditAction.RECORD_READ, "users", {"shown": str(len(found.items))})
     clinics = await queries.clinics_of(unit.session, [user.id for user in found.items])
     items = [AccountOut.of(user, clinics.get(user.id, [])) for user in found.items]
     return AccountPage(items=items, total=found.total, page=page, limit=limit, next_cursor=found.next_cursor)
@@ -108,11 +111,17 @@ async def create_user(unit: Unit, actor: SignedIn, settings: SettingsOf, body: R
     return await _account(unit, user)
 
 
-@router.get("/{user_id}", responses=problems(401, 403, 404), openapi_extra=ADMINISTRATORS.label)
+@router.get(
+    "/{user_id}",
+    responses=problems(401, 403, 404),
+    openapi_extra=ADMINISTRATORS.audited(AuditAction.RECORD_READ),
+)
 async def get_user(unit: Unit, actor: SignedIn, user_id: UUID) -> AccountOut:
-    """One account."""
+    """One account. Each look is written into the audit."""
     check_may_manage_users(actor)
-    return await _account(unit, await queries.get_person(unit.session, user_id))
+    account = await _account(unit, await queries.get_person(unit.session, user_id))
+    write_entry(unit, AuditAction.RECORD_READ, f"user:{user_id}")
+    return account
 
 
 @router.patch("/{user_id}", responses=problems(401, 403, 404, 409), openapi_extra=ADMINISTRATORS.label)

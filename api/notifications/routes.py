@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.deps import PageLimit, SignedIn, Unit
+from api.deps import PageLimit, PublicUnit, SignedIn, Unit
 from api.notifications.schemas import NotificationFeed, NotificationOut, Outbox, OutboxMessage, Unread
 from api.schema_docs import problems
-from core.access import PUBLIC, SIGNED_IN
+from core.access import PEOPLE, PUBLIC
 from domain.notifications import actions, policy, queries
 from domain.notifications.rules import NotificationType
 
@@ -18,7 +18,7 @@ dev_router = APIRouter(prefix="/api/v1/dev", tags=["development"])
 Cursor = Annotated[str | None, Query(max_length=80, description="Where the page before ended (next_cursor).")]
 
 
-@router.get("", responses=problems(401), openapi_extra=SIGNED_IN.label)
+@router.get("", responses=problems(401), openapi_extra=PEOPLE.label)
 async def list_notifications(
     unit: Unit,
     actor: SignedIn,
@@ -34,7 +34,7 @@ async def list_notifications(
     return NotificationFeed.of(page)
 
 
-@router.patch("/read-all", responses=problems(401), openapi_extra=SIGNED_IN.label)
+@router.patch("/read-all", responses=problems(401), openapi_extra=PEOPLE.label)
 async def mark_all_read(unit: Unit, actor: SignedIn) -> Unread:
     """Mark all of them as read."""
     await actions.mark_all_read(unit)
@@ -54,6 +54,6 @@ async def remove(unit: Unit, _: SignedIn, notification_id: UUID) -> None:
 
 
 @dev_router.get("/outbox", responses=problems(), openapi_extra=PUBLIC.label)
-async def outbox(unit: Unit) -> Outbox:
+async def outbox(unit: PublicUnit) -> Outbox:
     """Text messages that no provider sent, for people and tests to read. Not there in production."""
     return Outbox(items=[OutboxMessage.model_validate(message) for message in await queries.outbox(unit.session)])

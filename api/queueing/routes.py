@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
-from api.deps import OptionalActor, SignedIn, Unit, runtime_of
+from api.deps import OptionalActor, PublicUnit, SignedIn, Unit, runtime_of
 from api.queueing.schemas import (
     BoardOut,
     CallNext,
@@ -23,9 +23,13 @@ from api.queueing.schemas import (
 )
 from api.schema_docs import problems
 from core import streams
-from core.access import PUBLIC, SIGNED_IN
+from core.access import PUBLIC
 from core.errors import Validation
 from core.unit_of_work import UnitOfWork
+from domain.audit.actions import write_entry
+from domain.audit.rules import AuditAction
+from domain.clinics.policy import DIRECTORY, check_may_look_up
+from domain.clinics.queries import get_clinic
 from domain.queueing import actions, policy, queries
 from domain.queueing.events import board_channel
 from domain.queueing.rules import TicketStatus
@@ -77,11 +81,18 @@ async def change_status(unit: Unit, _: SignedIn, ticket_id: UUID, body: ChangeSt
     return await _ticket_out(unit, ticket)
 
 
-@router.get("/queue/current", responses=problems(401, 403, 404), openapi_extra=policy.WORKERS.label)
+@router.get(
+    "/queue/current",
+    responses=problems(401, 403, 404),
+    openapi_extra=policy.WORKERS.audited(AuditAction.RECORD_READ),
+)
 async def current_state(
     unit: Unit, actor: SignedIn, queue_id: UUID | None = None, clinic_id: UUID | None = None
 ) -> CurrentState:
-    """The live tickets of one queue, or of all queues of a clinic. For those who work there."""
+    """The live tickets of one queue, or of all queues of a clinic, with the names of patients.
+
+    For those who work there; each look is written into the audit.
+    """
     if (queue_id is None) == (clinic_id is None):
         raise Validation("Name either a queue_id or a clinic_id.")
     if queue_id is not None:
@@ -92,11 +103,12 @@ async def current_state(
     queues, counters = await queries.list_queues(unit.session, clinic_id)
     wanted = [queue for queue in queues if queue_id in {None, queue.id}]
     rows = await queries.live_tickets(unit.session, [queue.id for queue in wanted])
+    write_entry(unit, AuditAction.RECORD_READ, f"queue:{queue_id}" if queue_id else f"clinic:{clinic_id}")
     return CurrentState(queues=[_queue_state(queue, counters, rows) for queue in wanted])
 
 
 @router.get("/queue/tickets/{link}", responses=problems(404), openapi_extra=PUBLIC.label)
-async def ticket_by_link(unit: Unit, link: Annotated[str, Path(pattern=r"^[\w-]{1,64}$")]) -> TicketStatusOut:
+async def ticket_by_link(unit: PublicUnit, link: Annotated[str, Path(pattern=r"^[\w-]{1,64}$")]) -> TicketStatusOut:
     """A ticket for whoever holds its link. Public: no name, no reason."""
     ticket = await queries.get_ticket_by_link(unit.session, link)
     counter = await unit.session.get(Counter, ticket.counter_id) if ticket.counter_id else None
@@ -125,9 +137,11 @@ async def board(request: Request, queue_id: UUID, _: OptionalActor) -> Response:
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/clinics/{clinic_id}/queues", responses=problems(401, 403), openapi_extra=SIGNED_IN.label)
-async def list_queues(unit: Unit, _: SignedIn, clinic_id: UUID) -> list[QueueOut]:
-    """The queues of a clinic and the counters that call from them."""
+@router.get("/clinics/{clinic_id}/queues", responses=problems(401, 403, 404), openapi_extra=DIRECTORY.label)
+async def list_queues(unit: Unit, actor: SignedIn, clinic_id: UUID) -> list[QueueOut]:
+    """The queues of a clinic and the counters that call from them; to doctors and staff, of one they work in."""
+    check_may_look_up(actor, clinic_id)
+    await get_clinic(unit.session, clinic_id)
     queues, counters = await queries.list_queues(unit.session, clinic_id)
     return [QueueOut.of(queue, counters) for queue in queues]
 

@@ -23,4 +23,5 @@ class AuditAction(StrEnum):
     USER_REACTIVATED = "user.reactivated"
     USER_DISCONNECTED = "user.disconnected"
     RECORD_READ = "record.read"
+    AUDIT_READ = "audit.read"
     DATA_EXPORTED = "data.exported"

@@ -1,15 +1,15 @@
 """Named refusals of the chat."""
 
-from core.errors import Conflict, ResourceNotFound, Validation
+from core.errors import Conflict, Validation, Withheld
 
 
-class ThreadNotFound(ResourceNotFound):
+class ThreadNotFound(Withheld):
     """No such thread, or not one of the caller's: which of the two is not told."""
 
     detail = "There is no such thread."
 
 
-class MessageNotFound(ResourceNotFound):
+class MessageNotFound(Withheld):
     """No such message, or not in a thread of the caller."""
 
     detail = "There is no such message."

@@ -9,7 +9,11 @@ from core.actor import Actor, Role
 from core.errors import Authentication, Authorization
 
 PARTICIPANTS: Final = declare(
-    "chat.participants", "Those who take part in the thread, whatever their role.", Party.PATIENT, Party.ADVISOR
+    "chat.participants",
+    "Those who take part in the thread, whatever their role.",
+    Party.PATIENT,
+    Party.ADVISOR,
+    is_own=True,
 )
 SUPPORT_SEEKERS: Final = declare(
     "chat.support_seekers", "Patients, with an advisor.", Party.PATIENT, Party.OTHER_PATIENT

@@ -1,9 +1,30 @@
 """Who may do what in a clinic."""
 
+from typing import Final
 from uuid import UUID
 
+from core.access import Party, declare
 from core.actor import Actor, Role
 from core.errors import Authorization
+
+DIRECTORY: Final = declare(
+    "clinics.directory",
+    "Doctors and staff see the clinics they work in; everybody else all of them, as a directory.",
+    *(party for party in Party if party not in {Party.NOBODY, Party.DEVICE, Party.OTHER_STAFF}),
+)
+
+_AT_WORK: Final = frozenset({Role.DOCTOR, Role.STAFF})
+
+
+def sees_own_clinics_only(actor: Actor) -> bool:
+    """Doctors and staff have no business in another clinic. Patients choose among all, and advisors help them."""
+    return actor.role in _AT_WORK
+
+
+def check_may_look_up(actor: Actor, clinic_id: UUID) -> None:
+    """Raises ``Authorization`` for those who work in another clinic."""
+    if sees_own_clinics_only(actor):
+        check_works_in(actor, clinic_id)
 
 
 def works_in(actor: Actor, clinic_id: UUID) -> bool:

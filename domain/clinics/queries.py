@@ -5,8 +5,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.actor import Actor, Role
+from core.actor import Actor
 from core.errors import ResourceNotFound
+from domain.clinics.policy import sees_own_clinics_only
 from models import Clinic
 
 
@@ -24,7 +25,7 @@ async def list_clinics(session: AsyncSession, actor: Actor, page: int, limit: in
     Doctors and staff see those they work in; everybody else sees all, as a directory.
     """
     wanted = select(Clinic).where(Clinic.is_active)
-    if actor.role in {Role.DOCTOR, Role.STAFF}:
+    if sees_own_clinics_only(actor):
         wanted = wanted.where(Clinic.id.in_(actor.clinic_ids))
     total = await session.scalar(select(func.count()).select_from(wanted.subquery()))
     rows = await session.scalars(wanted.order_by(Clinic.name, Clinic.id).offset((page - 1) * limit).limit(limit))

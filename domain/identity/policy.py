@@ -9,10 +9,10 @@ from core.errors import Authentication, Authorization
 from domain.identity.errors import InsufficientScope, SecondFactorSetupRequired
 from domain.identity.scopes import ENROL, allows_channel, allows_request
 
-PEOPLE: Final = declare(
-    "identity.people",
-    "Whoever is signed in and is no device, about themselves.",
-    *(party for party in Party if party not in {Party.NOBODY, Party.DEVICE}),
+SIGNING_OUT: Final = declare(
+    "identity.signing_out",
+    "Everybody but devices, signed in or not: a screen is taken down by staff.",
+    *(party for party in Party if party != Party.DEVICE),
 )
 KEY_OWNERS: Final = declare(
     "identity.key_owners",
@@ -22,6 +22,7 @@ KEY_OWNERS: Final = declare(
     Party.DOCTOR,
     Party.ADVISOR,
     Party.ADMIN,
+    is_own=True,
 )
 
 _KEY_OWNERS: Final = frozenset({Role.ADMIN, Role.DOCTOR, Role.STAFF, Role.ADVISOR})

@@ -1,9 +1,9 @@
 """Named refusals of notifications."""
 
-from core.errors import ResourceNotFound
+from core.errors import Withheld
 
 
-class NotificationNotFound(ResourceNotFound):
+class NotificationNotFound(Withheld):
     """No such notification, or one of somebody else: which of the two is not told."""
 
     detail = "There is no such notification."

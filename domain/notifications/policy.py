@@ -7,7 +7,7 @@ from core.access import Party, declare
 from core.actor import Actor
 from core.errors import Authentication
 
-OWNER: Final = declare("notifications.owner", "The person whom it was told.", Party.PATIENT)
+OWNER: Final = declare("notifications.owner", "The person whom it was told.", Party.PATIENT, is_own=True)
 
 
 def user_of(actor: Actor) -> UUID:

@@ -7,11 +7,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 
 from core.access import Party
-from core.actor import SYSTEM, Role
+from core.actor import ANONYMOUS, SYSTEM, Role
+from core.clock import now
 from core.runtime import Runtime
 from domain.chat import actions as chat
 from domain.chat.events import ChatMessage
+from domain.identity.queries import find_actor
 from domain.queueing import actions as queueing
+from domain.screens import actions as screens
 from models import Patient, Ticket
 from tests.builders import Clinic, create_clinic
 from tests.domain.chat.builders import create_talk
@@ -26,13 +29,15 @@ _ROLES: Final = {
     Party.DOCTOR: Role.DOCTOR,
     Party.ADVISOR: Role.ADVISOR,
     Party.ADMIN: Role.ADMIN,
-    Party.DEVICE: Role.DEVICE,
 }
 
 
 @dataclass(frozen=True)
 class World:
-    """``people`` has everybody but nobody; ``thread_id`` is a thread of the patient and the advisor."""
+    """``people`` has everybody but nobody; ``thread_id`` is a thread of the patient and the advisor.
+
+    The device is a screen that shows the board of the clinic's queue.
+    """
 
     runtime: Runtime
     clinic: Clinic
@@ -40,7 +45,7 @@ class World:
     thread_id: UUID
 
     async def ticket(self) -> Ticket:
-        """A fresh ticket of the patient, called to the first counter."""
+        """A fresh ticket of somebody."""
         async with self.runtime.transactions.begin(SYSTEM) as unit:
             return await queueing.take_ticket(unit, self.clinic.queue_id, channel="walk_in")
 
@@ -77,5 +82,19 @@ async def create_world(runtime: Runtime) -> World:
     people = {
         party: await create_person(runtime, role, clinic_ids=clinics.get(party, ())) for party, role in _ROLES.items()
     }
+    people[Party.DEVICE] = await _pair_screen(runtime, here, people[Party.STAFF])
     talk = await create_talk(runtime, patient=people[Party.PATIENT].actor, other=people[Party.ADVISOR].actor)
     return World(runtime, here, people, talk.id)
+
+
+async def _pair_screen(runtime: Runtime, clinic: Clinic, staff: Person) -> Person:
+    """As it is done in a waiting room: the screen shows a code, staff type it in."""
+    async with runtime.transactions.begin(ANONYMOUS) as unit:
+        pairing = await screens.begin_pairing(unit)
+    async with runtime.transactions.begin(staff.actor) as unit:
+        screen = await screens.confirm_pairing(unit, pairing.code, clinic.queue_id, "Entrance")
+    async with runtime.database.session() as session:
+        found = await find_actor(session, screen.session_id, now())
+    assert found is not None
+    assert found.user_id is not None
+    return Person(found.user_id, "", screen.session_id, pairing.secret, pairing.secret, found)
