@@ -11,6 +11,7 @@ from core.settings import Settings
 from domain.audit.actions import write_entry
 from domain.audit.rules import AuditAction
 from tests.builders import create_clinic
+from tests.domain.chat.builders import create_talk
 from tests.people import PASSWORD, Person, create_person, some_email
 from tests.support.web import open_socket, web_process
 
@@ -151,3 +152,20 @@ async def test_only_administrators_read_it(client: httpx.AsyncClient, runtime: R
 async def test_bad_filters_are_422(client: httpx.AsyncClient, admin: Person, query: dict[str, Any]) -> None:
     answer = await client.get(AUDIT, params=query, headers=admin.bearer)
     assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION")
+
+
+async def test_asking_for_what_belongs_to_somebody_else_is_written_down(
+    client: httpx.AsyncClient, runtime: Runtime, admin: Person
+) -> None:
+    """A 404 that does not say whether there is such a thing is a refusal like a 403."""
+    patient, advisor, stranger = [
+        await create_person(runtime, role) for role in (Role.PATIENT, Role.ADVISOR, Role.ADMIN)
+    ]
+    talk = await create_talk(runtime, patient=patient.actor, other=advisor.actor)
+    answer = await client.get(f"/api/v1/chat/threads/{talk.id}/messages", headers=stranger.bearer)
+    assert answer.status_code == 404
+    (entry,) = await entries(client, admin, actor_id=stranger.id, action="access.refused")
+    assert entry["subject"] == "GET /api/v1/chat/threads/{thread_id}/messages"
+    assert entry["facts"] == {"thread_id": str(talk.id), "error_code": "RESOURCE_NOT_FOUND"}
+    assert (await client.get(f"/api/v1/chat/threads/{talk.id}/messages", headers=advisor.bearer)).status_code == 200
+    assert await entries(client, admin, actor_id=advisor.id, action="access.refused") == []
