@@ -19,7 +19,7 @@ simulate: .run ## bring the running product to life: patients arrive, staff call
 
 .PHONY: test
 test: .test lint types contracts web-test ## check everything: lint, types, import contracts, pages, tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: fuzz
 fuzz: .test ## try the API with random input for as long as it takes (FUZZ_EXAMPLES=200 for each operation and role)

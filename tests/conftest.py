@@ -24,6 +24,17 @@ from core.tasks import NoTasks
 from ops.embedded import EmbeddedPostgres, EmbeddedRedis, throwaway_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+_LONG_FIRST = ("faults", "browser", "fuzz", "ops", "workers", "clients")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders with long files go first: two processes that share the files then end at about the same time."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        return _LONG_FIRST.index(folder) if folder in _LONG_FIRST else len(_LONG_FIRST)
+
+    items.sort(key=rank)
 
 
 @dataclass(frozen=True)
