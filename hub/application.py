@@ -16,6 +16,10 @@ class Socket(Protocol):
     def queued(self) -> int:
         """Bytes that the kernel has not taken yet."""
 
+    @property
+    def taken(self) -> int:
+        """Bytes that the kernel has taken while the client read slowly; only differences mean anything."""
+
     def send(self, payload: bytes) -> None:
         """Send UTF-8 text as one message. After the end of the socket: nothing."""
 

@@ -28,11 +28,15 @@ class UnknownChannel(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``authorise`` raises a ``Refusal`` for those who may not follow; ``snapshot`` is the state at one moment."""
+    """``authorise`` raises a ``Refusal`` for those who may not follow; ``snapshot`` is the state at one moment.
+
+    ``is_conflated``: a slow reader gets the newest event of each thing in place of all of them.
+    """
 
     policy: Policy
     authorise: Callable[[AsyncSession, Actor, UUID], Awaitable[None]]
     snapshot: Callable[[AsyncSession, UUID], Awaitable[Any]]
+    is_conflated: bool = False
 
 
 async def _anyone_may_watch(session: AsyncSession, _: Actor, queue_id: UUID) -> None:
@@ -50,10 +54,15 @@ async def _the_user_only(_: AsyncSession, actor: Actor, user_id: UUID) -> None:
 
 
 KINDS: Final = {
-    "board": Kind(PUBLIC, _anyone_may_watch, queueing.board_snapshot),
+    "board": Kind(PUBLIC, _anyone_may_watch, queueing.board_snapshot, is_conflated=True),
     "thread": Kind(PARTICIPANTS, _participants_only, chat.thread_snapshot),
     "user": Kind(OWNER, _the_user_only, notifications.user_snapshot),
 }
+
+
+def is_conflated(name: str) -> bool:
+    """Of a channel whose name was parsed before."""
+    return KINDS[name.partition(":")[0]].is_conflated
 
 
 def parse_channel(name: str) -> tuple[Kind, UUID]:

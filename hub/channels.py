@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from hub.conflation import Conflation
 from hub.wire import text_frame
 
 
@@ -18,11 +19,27 @@ class Member(Protocol):
         """Write an encoded WebSocket frame."""
         ...
 
+    def send_signal(self, frame: bytes) -> None:
+        """Write one that may as well get lost."""
+        ...
+
 
 class Channel:
     """Made when the first socket of this node wants it; gone some time after the last has left."""
 
-    __slots__ = ("_ring", "deliveries", "early", "epoch", "idle_since", "members", "name", "on_gap", "seq")
+    __slots__ = (
+        "_behind",
+        "_conflation",
+        "_ring",
+        "deliveries",
+        "early",
+        "epoch",
+        "idle_since",
+        "members",
+        "name",
+        "on_gap",
+        "seq",
+    )
 
     def __init__(self, name: str, ring_size: int, on_gap: Callable[["Channel"], None]) -> None:
         """``on_gap`` is called when events are known to be missing; it arranges ``offer`` of them."""
@@ -31,6 +48,9 @@ class Channel:
         self.epoch: str | None = None
         self.seq = 0
         self.members: dict[Member, None] = {}
+        """Those who have been given everything up to ``seq``."""
+        self._behind: dict[Member, int] = {}
+        self._conflation: Conflation | None = None
         self.idle_since = 0.0
         self.deliveries = 0
         # What arrives between the subscription at Redis and the first position from Postgres.
@@ -46,6 +66,9 @@ class Channel:
         """Set the position, and take up what arrived before it was known."""
         self.epoch, self.seq = epoch, seq
         self._ring.clear()
+        if self._conflation is not None:
+            # Whoever is behind stands in numbers that count no more, and is told by ``on_restart``.
+            self._conflation = Conflation(seq)
         early, self.early = self.early, []
         for arrived in early:
             self.offer(*arrived)
@@ -68,6 +91,8 @@ class Channel:
             return False
         self.seq = seq
         self._ring.append((seq, payload))
+        if self._conflation is not None:
+            self._conflation.add(seq, payload)
         self.broadcast(payload)
         return True
 
@@ -80,6 +105,53 @@ class Channel:
         # A socket that overflows leaves the channel while it is written to.
         for member in list(self.members):
             member.send_frame(frame)
+
+    def signal(self, payload: bytes) -> None:
+        """One frame that nobody has to get; also for those who are behind, who keep the latest."""
+        frame = text_frame(payload)
+        self.deliveries += len(self.members)
+        for member in self.followers:
+            member.send_signal(frame)
+
+    @property
+    def followers(self) -> list[Member]:
+        """Everybody, those who are behind included."""
+        return [*self.members, *self._behind]
+
+    @property
+    def is_idle(self) -> bool:
+        """True when nobody follows."""
+        return not self.members and not self._behind
+
+    def leave(self, member: Member) -> None:
+        """Follow no longer; not to have followed is fine."""
+        self.members.pop(member, None)
+        self._behind.pop(member, None)
+        if not self._behind:
+            self._conflation = None
+
+    def hold(self, member: Member) -> None:
+        """Give this member nothing more until ``release``. It has been given all that there was."""
+        if member in self.members:
+            del self.members[member]
+            self._behind[member] = self.seq
+            self._conflation = self._conflation or Conflation(self.seq)
+
+    def release(self, member: Member) -> list[bytes] | None:
+        """Let it follow again: the newest event of each thing since ``hold``, oldest first, which the caller sends.
+
+        None when that is not known any more: the member needs the whole state.
+        """
+        after, conflation = self._behind.get(member), self._conflation
+        if after is None or conflation is None:
+            return []
+        self.leave(member)
+        self.members[member] = None
+        return conflation.after(after)
+
+    def seq_of(self, member: Member) -> int:
+        """Up to where that member has been given everything."""
+        return self._behind.get(member, self.seq)
 
     def since(self, seq: int) -> list[bytes] | None:
         """The events after ``seq``, oldest first; None when the ring does not go back so far."""

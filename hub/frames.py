@@ -187,6 +187,19 @@ class Heartbeat(_Server, kw_only=True):
     heads: Annotated[dict[str, Seq], Meta(description="Head of each channel that this socket follows.")]
 
 
+class Conflated(_Server, kw_only=True):
+    """All that happened after ``after`` up to ``seq``, for a socket that reads slowly: the newest event of each thing.
+
+    Apply those above your position, in their order, and stand at ``seq``. With a position below ``after``, subscribe
+    again.
+    """
+
+    channel: ChannelName
+    after: Seq
+    seq: Seq
+    events: Annotated[list[EventRecord], Meta(description="The last has the number `seq`; others may be missing.")]
+
+
 class Resync(_Server, kw_only=True):
     """Events for a channel were dropped because this socket reads too slowly: subscribe again from the position."""
 
@@ -215,7 +228,19 @@ class Goodbye(_Server, kw_only=True):
 
 
 ServerFrame = (
-    Welcome | Subscribed | Event | Signal | Ack | Error | Heartbeat | Resync | Expiring | Degraded | Recovered | Goodbye
+    Welcome
+    | Subscribed
+    | Event
+    | Conflated
+    | Signal
+    | Ack
+    | Error
+    | Heartbeat
+    | Resync
+    | Expiring
+    | Degraded
+    | Recovered
+    | Goodbye
 )
 
 

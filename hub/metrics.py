@@ -57,6 +57,8 @@ class NodeMetrics(Collector):
         relay = self._node.relay
         yield self._gauge("carebell_channels", "Channels that are served.", len(relay.channels))
         yield self._counter("carebell_events", "Events that channels took up.", relay.events)
+        text = "Events of boards that slow sockets were spared, because a newer one told all."
+        yield self._counter("carebell_events_conflated", text, self._node.conflated)
         yield self._counter("carebell_deliveries", "Events and signals given to a socket.", relay.deliveries)
         modes = CounterMetricFamily("carebell_subscriptions", "Subscriptions by mode.", labels=["node", "mode"])
         for mode in _MODES:

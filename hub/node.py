@@ -65,6 +65,7 @@ class Node:
         self._by_user: Counter[UUID] = Counter()
         self.is_draining = False
         self.queue_high_water = 0
+        self.conflated = 0
         self.opened = 0
         self._runtime = runtime
         self.relay = Relay(runtime.settings, runtime.database, runtime.publisher, self._on_health, self._on_restart)
@@ -223,7 +224,7 @@ class Node:
 
     def _on_restart(self, channel: Channel) -> None:
         self.subscriptions.forget(channel.name)
-        for member in list(channel.members):
+        for member in channel.followers:
             if isinstance(member, Session):
                 member.restart(channel)
             elif isinstance(member, Stream):

@@ -138,7 +138,7 @@ class Relay:
             return
         head, _, rest = payload.partition(b" ")
         if head == SIGNAL:
-            channel.broadcast(rest)
+            channel.signal(rest)
             return
         seq, _, event = rest.partition(b" ")
         self._deliver(channel, head.decode(), int(seq), event)
@@ -268,7 +268,7 @@ class Relay:
     def _drop_idle(self) -> None:
         """Channels without sockets stay a little: whoever reconnects finds the ring."""
         for channel in list(self._channels.values()):
-            if channel.members or not channel.is_placed:
+            if not channel.is_idle or not channel.is_placed:
                 channel.idle_since = time.monotonic()
             elif time.monotonic() - channel.idle_since > _LINGER_SECONDS:
                 self._forget(channel)

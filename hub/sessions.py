@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from core.actor import Actor
 from core.ids import new_id
-from core.logging import get_logger
+from hub.backlog import Backlog
 from hub.channels import Channel
 from hub.close_codes import CloseCode
 from hub.frames import (
@@ -32,8 +32,6 @@ from hub.transport import SocketProtocol
 if TYPE_CHECKING:
     from hub.node import Node
 
-log = get_logger(__name__)
-
 _INBOX_LIMIT: Final = 256
 _BURST_SECONDS: Final = 2.0
 _IGNORED_REFUSALS: Final = 100
@@ -46,9 +44,8 @@ class Session:
     __slots__ = (
         "_allowance",
         "_allowance_at",
+        "_backlog",
         "_inbox",
-        "_is_overflowing",
-        "_overflow_timer",
         "_preset",
         "_refusals",
         "_sign_in_timer",
@@ -85,8 +82,7 @@ class Session:
         self._allowance = node.settings.hub_max_commands_per_second * _BURST_SECONDS
         self._allowance_at = 0.0
         self._refusals = 0
-        self._is_overflowing = False
-        self._overflow_timer: asyncio.TimerHandle | None = None
+        self._backlog: Backlog | None = None
         self._sign_in_timer: asyncio.TimerHandle | None = None
         if sign_in is not None:
             self.take(sign_in)
@@ -130,34 +126,24 @@ class Session:
         self.node.remove(self)
         self._socket = None
         self._inbox = None
-        for timer in (self._overflow_timer, self._sign_in_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._sign_in_timer is not None:
+            self._sign_in_timer.cancel()
+        if self._backlog is not None:
+            self._backlog.stop()
 
     def backpressure(self, queued: int) -> None:
-        """The kernel takes nothing and bytes pile up: over the limit, stop sending rather than fill the memory."""
+        """The kernel takes nothing and bytes pile up: send less rather than fill the memory."""
         self.node.queue_high_water = max(self.node.queue_high_water, queued)
-        if queued <= self.node.settings.hub_max_queued_bytes or self._is_overflowing:
-            return
-        self._is_overflowing = True
-        # Left here, so that nothing more is written; ``drained`` says ``resync`` for each.
-        for channel in self.channels.values():
-            channel.members.pop(self, None)
-        loop = asyncio.get_running_loop()
-        self._overflow_timer = loop.call_later(self.node.settings.hub_slow_reader_seconds, self._reads_too_slowly)
+        if self._backlog is None:
+            self._backlog = Backlog(self)
+        self._backlog.grow(queued)
 
     def drained(self) -> None:
-        """The kernel has taken all: tell the client to ask again from where it is."""
-        if not self._is_overflowing:
-            return
-        self._is_overflowing = False
-        if self._overflow_timer is not None:
-            self._overflow_timer.cancel()
-            self._overflow_timer = None
-        overflowed, self.channels = list(self.channels), {}
-        for name in overflowed:
-            self.send(Resync(channel=name))
-        self._start_work()
+        """The kernel has taken nearly all: bring the client back in step."""
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.release()
+            self._start_work()
 
     # --- to the socket ---
 
@@ -170,6 +156,18 @@ class Session:
         """Bytes that were encoded once for many sockets."""
         if self._socket is not None:
             self._socket.send_frame(frame)
+
+    def send_signal(self, frame: bytes) -> None:
+        """As ``send_frame``, for what may get lost: of those that wait, the oldest does."""
+        if self._backlog is None:
+            self.send_frame(frame)
+        else:
+            self._backlog.signal(frame)
+
+    @property
+    def taken(self) -> int:
+        """As the socket's."""
+        return self._socket.taken if self._socket is not None else 0
 
     def close(self, code: CloseCode) -> None:
         """Close, with the code's meaning as the reason."""
@@ -206,7 +204,8 @@ class Session:
 
     def heartbeat(self) -> None:
         """A sign of life with the heads of what this socket follows."""
-        if self.is_welcomed and not self._is_overflowing:
+        # A socket that is full has enough to read, and must not hear of a head that it is still to be brought to.
+        if self.is_welcomed and self._backlog is None:
             self.send(Heartbeat(heads={name: channel.seq for name, channel in self.channels.items()}))
 
     def check_expiry(self, now: datetime) -> None:
@@ -221,9 +220,9 @@ class Session:
             self.send(Expiring(expires_in_s=max(0.0, round(left, 1))))
 
     def restart(self, channel: Channel) -> None:
-        """The channel could only go on from its head: the client has to ask for its state anew."""
+        """The client was not given everything, or the channel could only go on from its head: it has to ask anew."""
         if self.channels.pop(channel.name, None) is not None:
-            channel.members.pop(self, None)
+            channel.leave(self)
             self.send(Resync(channel=channel.name))
 
     def joined(self, channel: Channel) -> None:
@@ -236,9 +235,13 @@ class Session:
         """Follow that channel no longer."""
         channel = self.channels.pop(name, None)
         if channel is not None:
-            channel.members.pop(self, None)
+            channel.leave(self)
 
     # --- inside ---
+
+    @property
+    def _is_overflowing(self) -> bool:
+        return self._backlog is not None and self._backlog.is_overflowing
 
     def _enqueue(self, frame: ClientFrame) -> None:
         if self._inbox is None:
@@ -263,7 +266,7 @@ class Session:
 
     def _leave_all(self) -> None:
         for channel in self.channels.values():
-            channel.members.pop(self, None)
+            channel.leave(self)
         self.channels = {}
 
     def _is_allowed(self, command: str | None) -> bool:
@@ -287,7 +290,3 @@ class Session:
 
     def _sign_in_is_late(self) -> None:
         self.close(CloseCode.UNAUTHENTICATED)
-
-    def _reads_too_slowly(self) -> None:
-        log.info("slow_reader_closed", connection=str(self.id))
-        self.close(CloseCode.SLOW_READER)

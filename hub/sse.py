@@ -47,6 +47,9 @@ class Screen:
         else:
             self.frames.put_nowait(text_payload(frame))
 
+    def send_signal(self, frame: bytes) -> None:
+        """Boards have none that a screen shows."""
+
     def end(self) -> None:
         """Nothing more is sent."""
         self._is_ended = True
@@ -106,7 +109,7 @@ def event_stream_router(runtime: Runtime, node: Node) -> APIRouter:
         channel = await node.subscriptions.follow(screen, name, kind, subject, position_of(last_event_id), {})
 
         def leave() -> None:
-            channel.members.pop(screen, None)
+            channel.leave(screen)
             node.screens.discard(screen)
 
         node.screens.add(screen)

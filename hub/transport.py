@@ -9,7 +9,7 @@ handler.backpressure(bytes_queued)  after each turn that wrote while over 64 KiB
 handler.closed(code)                exactly once, in a turn of its own: the code that ended it, 1006 for a loss
 socket.send(payload)                one text message; socket.send_frame(text_frame(payload)) for many sockets
 socket.close(code, reason)          flushes, says why, waits ``close_seconds`` for the answer; later calls do nothing
-socket.queued, socket.address, socket.is_open
+socket.queued, socket.taken, socket.address, socket.is_open
 What a handler raises is logged without its words, and closes its own socket with 1011.
 """
 
@@ -60,6 +60,7 @@ class SocketProtocol(asyncio.Protocol):
         "_timer",
         "_transport",
         "_wire",
+        "_written",
         "address",
         "is_open",
     )
@@ -84,6 +85,7 @@ class SocketProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._pending: list[bytes] = []
         self._pending_bytes = 0
+        self._written = 0
         self._partial: bytearray | None = None
         self._heard = True
         self._congested = False
@@ -97,6 +99,11 @@ class SocketProtocol(asyncio.Protocol):
     def queued(self) -> int:
         """Bytes that the kernel has not taken yet."""
         return self._pending_bytes + self._transport.get_write_buffer_size() if self.is_open else 0
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the kernel has taken while the client read slowly; only differences mean anything."""
+        return self._written - self.queued
 
     def send(self, payload: bytes) -> None:
         """Send UTF-8 text as one message. After the end of the socket: nothing."""
@@ -245,8 +252,8 @@ class SocketProtocol(asyncio.Protocol):
     def flush(self) -> None:
         """Hand what this turn wrote to the transport."""
         pending = self._pending
-        self._server.bytes_written += self._pending_bytes
-        self._pending_bytes = 0
+        written, self._pending_bytes = self._pending_bytes, 0
+        self._server.bytes_written += written
         if pending and not self._transport.is_closing():
             if len(pending) == 1:
                 self._transport.write(pending[0])
@@ -254,6 +261,7 @@ class SocketProtocol(asyncio.Protocol):
                 self._transport.writelines(pending)
         pending.clear()
         if self._congested and self.is_open and self._handler:
+            self._written += written
             self._call(self._handler.backpressure, self.queued)
 
     def _half_close(self) -> None:

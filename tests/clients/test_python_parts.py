@@ -67,6 +67,22 @@ async def test_a_gap_is_filled_from_the_position(asked: Asked) -> None:
     assert await asked.read(3) == [5, 6, 7]
 
 
+def conflated(after: int, *seqs: int) -> dict[str, Any]:
+    return {"after": after, "seq": seqs[-1], "events": [event(seq) for seq in seqs]}
+
+
+async def test_a_slow_reader_takes_the_newest_of_each_thing(asked: Asked) -> None:
+    """From wherever it stands within; and asks again from below."""
+    asked.subscription.conflated(conflated(4, 6, 9))
+    asked.subscription.event(event(10))
+    asked.subscription.conflated(conflated(4, 6, 9))
+    asked.subscription.conflated(conflated(8, 9, 10, 12))
+    assert await asked.read(4) == [6, 9, 10, 12]
+    assert len(asked.positions) == 1
+    asked.subscription.conflated(conflated(13, 15))
+    assert asked.positions[1:] == [Position("e", 12)]
+
+
 async def test_a_head_that_is_ahead_is_a_gap(asked: Asked) -> None:
     asked.subscription.head(4)
     assert len(asked.positions) == 1

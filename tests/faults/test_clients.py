@@ -1,4 +1,4 @@
-"""Clients that do not read, vanish, are cut off in the middle of a frame, or send rubbish: others notice nothing."""
+"""Clients that vanish, are cut off in the middle of a frame, or send rubbish: others notice nothing."""
 
 import asyncio
 import random
@@ -7,69 +7,10 @@ from pathlib import Path
 
 from core.runtime import Runtime
 from core.settings import Settings
-from domain.chat.queries import SNAPSHOT_MESSAGES
-from hub.close_codes import CloseCode
-from tests.faults.scenes import PATIENCE_SECONDS, Traffic, create_board, create_talk, flood, hub, metric, settle
+from tests.faults.scenes import PATIENCE_SECONDS, Traffic, create_board, create_talk, hub, settle
 from tests.support.fleet import Ending, fleet, masked
 from tests.support.tcp_proxy import Direction, tcp_proxy
-from tests.support.web import WebProcess, eventually
-
-LIMIT_BYTES = 65_536
-WINDOW_BYTES = 8_192
-LONG = "x" * 4_000
-AT_ONCE = 50
-
-
-async def _queue_high_water(web: WebProcess) -> float:
-    return await metric(web, "carebell_socket_queue_high_water_bytes")
-
-
-async def test_a_slow_reader_is_told_to_resync_and_misses_nothing(
-    runtime: Runtime, settings: Settings, tmp_path: Path
-) -> None:
-    talk = await create_talk(runtime)
-    limits = {"hub_max_queued_bytes": LIMIT_BYTES, "hub_slow_reader_seconds": 60}
-    async with hub(settings, tmp_path, **limits) as web, fleet(web.port) as clients:
-        slow = clients.follow(talk.channel, talk.doctor.access_token, window=WINDOW_BYTES)
-        quick = clients.follow(talk.channel, talk.patient.access_token)
-        await eventually(lambda: clients.standing_at(web.port) == 2, PATIENCE_SECONDS)
-        slow.is_reading.clear()
-        said = 0
-        while await _queue_high_water(web) <= LIMIT_BYTES:
-            await flood(runtime, talk, said, AT_ONCE, LONG)
-            said += AT_ONCE
-        await eventually(lambda: len(quick.messages) == said + 1, PATIENCE_SECONDS)
-        # What a socket may hold, and what one turn of the loop adds to it.
-        assert await _queue_high_water(web) < LIMIT_BYTES + 2 * AT_ONCE * len(LONG)
-        slow.is_reading.set()
-        await settle(runtime, clients)
-        assert slow.kinds["resync"] == 1
-        assert quick.kinds["resync"] == 0
-        assert (slow.endings, quick.endings) == ([], [])
-
-
-async def test_who_asks_and_never_reads_is_closed_and_does_not_fill_the_memory(
-    runtime: Runtime, settings: Settings, tmp_path: Path
-) -> None:
-    talk = await create_talk(runtime)
-    await flood(runtime, talk, 0, SNAPSHOT_MESSAGES, LONG)
-    limits = {"hub_max_queued_bytes": LIMIT_BYTES, "hub_slow_reader_seconds": 1}
-    async with hub(settings, tmp_path, **limits) as web, fleet(web.port) as clients:
-        greedy = clients.follow(talk.channel, talk.doctor.access_token, window=WINDOW_BYTES)
-        quick = clients.follow(talk.channel, talk.patient.access_token)
-        await eventually(lambda: clients.standing_at(web.port) == 2, PATIENCE_SECONDS)
-        greedy.is_reading.clear()
-        # Each answer is the whole state of 200 KB.
-        for number in range(240):
-            greedy.write(type="subscribe", id=f"{number}", channel=talk.channel)
-        await eventually(lambda: "slow_reader_closed" in web.log.read_text(), PATIENCE_SECONDS)
-        assert await _queue_high_water(web) < LIMIT_BYTES + 2 * SNAPSHOT_MESSAGES * len(LONG)
-        await flood(runtime, talk, SNAPSHOT_MESSAGES, 3, LONG)
-        greedy.is_reading.set()
-        await eventually(lambda: greedy.endings, PATIENCE_SECONDS)
-        await settle(runtime, clients)
-        assert greedy.endings == [Ending(was_told=False, code=CloseCode.SLOW_READER)]
-        assert quick.endings == []
+from tests.support.web import eventually
 
 
 async def _newcomer_gets_in(runtime: Runtime, settings: Settings, tmp_path: Path, ping_seconds: float) -> bool:

@@ -1,9 +1,13 @@
 """A channel delivers each event once and in order, whatever arrives in whatever order."""
 
+from typing import Any
+
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.channels import Channel
+from hub.conflation import Conflation, subject
 
 EPOCH = "e1"
 
@@ -16,6 +20,10 @@ class Screen:
 
     def send_frame(self, frame: bytes) -> None:
         """Keep it."""
+        self.frames.append(frame)
+
+    def send_signal(self, frame: bytes) -> None:
+        """Keep it as well."""
         self.frames.append(frame)
 
     @property
@@ -93,11 +101,85 @@ def test_a_member_that_leaves_while_it_is_written_to() -> None:
     channel, screen = make_channel([])
     channel.place(EPOCH, 0)
 
-    class Leaver:
+    class Leaver(Screen):
         def send_frame(self, frame: bytes) -> None:
-            channel.members.pop(self, None)
+            channel.leave(self)
 
     channel.members = {Leaver(): None, screen: None}
     channel.offer(EPOCH, 1, payload(1))
     assert screen.seqs == [1]
     assert list(channel.members) == [screen]
+
+
+def ticket(seq: int, about: int, *, is_removal: bool = False) -> bytes:
+    """The JSON of an event about that ticket."""
+    name, data = ("removed", b'{"id":"%d"}') if is_removal else ("upserted", b'{"ticket":{"id":"%%d","seq":%d}}' % seq)
+    return b'{"type":"event","seq":%d,"name":"ticket.%s","data":%s}' % (seq, name.encode(), data % about)
+
+
+def fold(state: dict[str, Any], events: list[bytes]) -> dict[str, Any]:
+    """A board of tickets after those events."""
+    tickets = dict(state)
+    for event in map(msgspec.json.decode, events):
+        if event["name"] == "ticket.removed":
+            tickets.pop(event["data"]["id"], None)
+        else:
+            tickets[event["data"]["ticket"]["id"]] = event["data"]["ticket"]
+    return tickets
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=30),
+    holds=st.lists(st.integers(0, 30), min_size=1, max_size=3),
+)
+def test_the_newest_of_each_thing_makes_the_same_board(changes: list[tuple[int, bool]], holds: list[int]) -> None:
+    """Whoever fell behind, and whenever: what it is given in the end leads to where all events lead."""
+    channel, _ = make_channel([])
+    channel.place(EPOCH, 0)
+    events = [ticket(seq, about, is_removal=removal) for seq, (about, removal) in enumerate(changes, 1)]
+    slow = {Screen(): at for at in holds}
+    for screen in slow:
+        channel.members[screen] = None
+    for seq, event in enumerate(events, 1):
+        for screen, at in slow.items():
+            if at == seq - 1:
+                channel.hold(screen)
+        channel.offer(EPOCH, seq, event)
+    for screen, at in slow.items():
+        assert len(screen.frames) == min(at, len(events))
+        assert channel.seq_of(screen) == min(at, len(events))
+        missed = channel.release(screen)
+        assert missed is not None
+        assert fold(fold({}, events[:at]), missed) == fold({}, events)
+        seqs = [msgspec.json.decode(event)["seq"] for event in missed]
+        assert seqs == sorted(set(seqs))
+        assert len(seqs) <= 4, "one event for each thing"
+        assert seqs[-1:] == ([len(events)] if at < len(events) else [])
+    assert set(channel.members) >= set(slow)
+
+
+def test_who_is_behind_gets_signals_and_keeps_the_channel() -> None:
+    channel, screen = make_channel([])
+    channel.place(EPOCH, 0)
+    channel.hold(screen)
+    channel.signal(b"#7")
+    assert screen.seqs == [7]
+    assert channel.followers == [screen]
+    channel.leave(screen)
+    assert channel.release(screen) == []
+    assert channel.is_idle, "who has left is not let in again"
+
+
+def test_more_than_may_be_kept_is_not_kept_in_part() -> None:
+    kept = Conflation(4, most=200)
+    for seq in (5, 6, 7):
+        kept.add(seq, ticket(seq, about=seq))
+    assert kept.after(4) is None
+    assert kept.after(5) == [ticket(6, about=6), ticket(7, about=7)]
+
+
+def test_an_event_about_nothing_is_worth_keeping() -> None:
+    events = [b'{"seq":%d,"name":"queue.paused","data":{"by":"rain"}}' % seq for seq in (1, 2)]
+    assert len({subject(event) for event in events}) == 2
+    assert subject(ticket(1, about=3)) == subject(ticket(2, about=3, is_removal=True))
+    assert subject(ticket(1, about=3)) != subject(ticket(2, about=4))

@@ -65,6 +65,9 @@ class Follower:
         self.modes: list[str] = []
         self.kinds: Counter[str] = Counter()
         self.endings: list[Ending] = []
+        self.signals: list[dict[str, Any]] = []
+        self.spared = 0
+        """Events of a board that it did not get because a later one told all."""
         self.refusals = 0
         """Handshakes that were not answered with a socket."""
         self.is_shaking_hands = False
@@ -206,13 +209,13 @@ class Follower:
             case "subscribed":
                 self._place(frame)
                 self.port, self._is_asking = port, False
-            case "event":
-                self._event(frame)
-            case "resync":
-                self._subscribe()
-            case "heartbeat":
-                if frame["heads"].get(self.channel, 0) > self.seq:
+            case "event" | "conflated":
+                (self._conflated if "events" in frame else self._event)(frame)
+            case "resync" | "heartbeat":
+                if "heads" not in frame or frame["heads"].get(self.channel, 0) > self.seq:
                     self._subscribe()
+            case "signal":
+                self.signals.append(frame)
             case "goodbye":
                 self._was_told = True
             case "error" if frame.get("id") == "subscribe":
@@ -240,6 +243,18 @@ class Follower:
             self._apply(event)
         else:
             self._subscribe()
+
+    def _conflated(self, frame: dict[str, Any]) -> None:
+        if self._is_asking or frame["seq"] <= self.seq:
+            return
+        if frame["after"] > self.seq:
+            self._subscribe()
+            return
+        for event in frame["events"]:
+            if event["seq"] > self.seq:
+                self._apply(event)
+        self.spared += frame["seq"] - frame["after"] - len(frame["events"])
+        assert self.seq == frame["seq"], "the last event is where the client then stands"
 
     def _apply(self, event: dict[str, Any]) -> None:
         self.seq = event["seq"]

@@ -1,11 +1,14 @@
-import type { ChannelEvent, Position, Refusal, Subscribed } from "./types.ts";
+import type { ChannelEvent, Conflated, Position, Refusal, Subscribed } from "./types.ts";
 
 /**
  * connecting: nothing has come yet. live: what is shown is what is. stale: it was, and nobody can say whether it still is.
  */
 export type ChannelState = "connecting" | "live" | "stale";
 
-/** What a page does with a channel. Events come in order and once each; a snapshot replaces everything before it. */
+/**
+ * What a page does with a channel. Events come in order and once each; a snapshot replaces everything before it. Of a
+ * board a slow reader misses events that a later one makes worthless.
+ */
 export interface Handlers {
   snapshot?(state: unknown, seq: number): void;
   event?(event: ChannelEvent): void;
@@ -48,6 +51,14 @@ export class Channel {
     if (!this.position || event.seq <= this.position.seq) return;
     if (event.seq > this.position.seq + 1) this.catchUp();
     else this.apply(event);
+  }
+
+  /** We read slowly: the newest event of each thing stands for all between `after` and `seq`. */
+  conflated({ after, seq, events }: Conflated): void {
+    if (!this.position || seq <= this.position.seq) return;
+    if (after > this.position.seq) return this.catchUp();
+    for (const event of events) if (event.seq > this.position.seq) this.take(event);
+    this.position.seq = seq;
   }
 
   signal(name: string, data: unknown): void {
@@ -102,8 +113,11 @@ export class Channel {
   }
 
   private apply(event: ChannelEvent): void {
-    if (!this.position || event.seq !== this.position.seq + 1) return;
-    this.position.seq = event.seq;
+    if (this.position && event.seq === this.position.seq + 1) this.take(event);
+  }
+
+  private take(event: ChannelEvent): void {
+    this.position!.seq = event.seq;
     this.handlers.event?.(event);
   }
 

@@ -113,6 +113,7 @@ export class Carebell {
       case "subscribed": return this.subscribed(frame);
       case "event": return this.channels.get(frame.channel)?.event(frame);
       case "signal": return this.channels.get(frame.channel)?.signal(frame.name, frame.data);
+      case "conflated": return this.channels.get(frame.channel)?.conflated(frame);
       case "resync": return this.channels.get(frame.channel)?.catchUp();
       case "heartbeat": return this.heartbeat(frame.heads);
       case "degraded": return this.trust(false);

@@ -86,6 +86,14 @@ export interface ClinicOut {
   time_zone: string;
 }
 
+export interface Conflated {
+  type: "conflated";
+  channel: string;
+  after: number;
+  seq: number;
+  events: EventRecord[];
+}
+
 export interface CounterOut {
   id: string;
   name: string;
@@ -361,7 +369,7 @@ export interface Send {
   attachments?: string[];
 }
 
-export type ServerFrame = Welcome | Subscribed | Event | Signal | Ack | Error | Heartbeat | Resync | Expiring | Degraded | Recovered | Goodbye;
+export type ServerFrame = Welcome | Subscribed | Event | Conflated | Signal | Ack | Error | Heartbeat | Resync | Expiring | Degraded | Recovered | Goodbye;
 
 export interface SessionOut {
   id: string;

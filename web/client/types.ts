@@ -66,6 +66,7 @@ export interface Problem {
 }
 
 export type Ack = wire.Ack;
+export type Conflated = wire.Conflated;
 export type ChannelEvent = wire.EventRecord;
 export type ClientFrame = wire.ClientFrame;
 export type Refusal = wire.Error;

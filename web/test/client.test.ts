@@ -105,6 +105,24 @@ test("an unanswered gap is stale after two seconds, and live with the answer", a
   assert.deepEqual(told, ["stale", 5, 6, 7, 8, 9, "live"]);
 });
 
+test("a slow reader takes the newest of each thing, from wherever it stands within, and asks where it stands below", async () => {
+  const { told } = await live();
+  const socket = FakeSocket.last;
+  const conflated = (after: number, ...seqs: number[]) => socket.say({
+    type: "conflated", channel: "board:q", after, seq: seqs.at(-1)!,
+    events: seqs.map((seq) => ({ seq, name: "x", at: "", data: {} })),
+  });
+  conflated(4, 6, 9);
+  socket.event(10);
+  conflated(4, 6, 9);
+  conflated(8, 9, 10, 12);
+  assert.deepEqual(told, [6, 9, 10, 12]);
+  assert.equal(socket.of("subscribe").length, 1);
+  conflated(13, 15);
+  assert.deepEqual(told, [6, 9, 10, 12]);
+  assert.deepEqual(socket.of("subscribe").at(-1), { type: "subscribe", id: "2", channel: "board:q", epoch: "e1", seq: 12 });
+});
+
 test("a part of a recovery, or another epoch, is never taken: it asks for everything", async () => {
   const { told } = await live();
   const socket = FakeSocket.last;

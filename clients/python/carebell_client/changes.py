@@ -25,7 +25,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change. Events come in order, each once; ``at`` is RFC 3339."""
+    """One change. Events come in order, each once; ``at`` is RFC 3339.
+
+    Of a board a slow reader misses those that a later one makes worthless.
+    """
 
     seq: int
     name: str

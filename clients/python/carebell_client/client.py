@@ -20,6 +20,11 @@ from carebell_client.subscription import Subscription
 log = logging.getLogger("carebell_client")
 
 _HELLO: Final = "hello"
+_NEWS: Final = {
+    "event": Subscription.event,
+    "conflated": Subscription.conflated,
+    "signal": Subscription.signal,
+}
 
 
 Token: TypeAlias = Callable[[], Awaitable[str]]
@@ -184,12 +189,10 @@ class Carebell:
     def _receive(self, frame: Frame) -> None:
         subscription = self._subscriptions.get(frame.get("channel", ""))
         match frame["type"], subscription:
-            case "event", Subscription() as known:
-                known.event(frame)
+            case ("event" | "conflated" | "signal") as news, Subscription() as known:
+                _NEWS[news](known, frame)
             case "subscribed", Subscription() as known:
                 known.subscribed(frame, trusted=not self._is_degraded)
-            case "signal", Subscription() as known:
-                known.signal(frame)
             case "resync", Subscription() as known:
                 known.catch_up()
             case "ack" | "error", _:

@@ -97,6 +97,17 @@ class Subscription:
         else:
             self._apply(frame)
 
+    def conflated(self, frame: Frame) -> None:
+        """We read slowly: the newest event of each thing stands for all between ``after`` and ``seq``."""
+        if self.position is None or frame["seq"] <= self.position.seq:
+            return
+        if frame["after"] > self.position.seq:
+            self.catch_up()
+            return
+        for record in frame["events"]:
+            if self.position is not None and record["seq"] > self.position.seq:
+                self._take(record)
+
     def signal(self, frame: Frame) -> None:
         """Worth something now or never."""
         self._put(Signal(frame["name"], frame["data"]))
@@ -152,8 +163,12 @@ class Subscription:
 
     def _apply(self, frame: Frame) -> None:
         if self.position is not None and frame["seq"] == self.position.seq + 1:
-            self.position = Position(self.position.epoch, frame["seq"])
-            self._put(Event(frame["seq"], frame["name"], frame["at"], frame["data"]))
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        assert self.position is not None
+        self.position = Position(self.position.epoch, frame["seq"])
+        self._put(Event(frame["seq"], frame["name"], frame["at"], frame["data"]))
 
     def _put(self, change: Change) -> None:
         if self._end is not None:
