@@ -33,6 +33,7 @@ class Settings(BaseSettings):
 
     access_token_minutes: int = Field(15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(7, ge=1, le=90)
+    refresh_reuse_leeway_seconds: int = Field(10, ge=0, le=60)
     password_min_length: int = Field(8, ge=6, le=72)
     bcrypt_cost: int = Field(12, ge=4, le=16)
     second_factor_roles: list[Literal["admin", "doctor", "staff", "advisor", "patient"]] = []

@@ -37,7 +37,10 @@ class Session(Identified, Base):
 
 
 class RefreshToken(Identified, Base):
-    """A refresh token of a session; using one twice ends the session. Its id is the ``jti`` claim."""
+    """A refresh token of a session; using one again after the leeway ends the session. Its id is the ``jti`` claim.
+
+    One that was traded has the ``used_at`` that is the ``created_at`` of its successor.
+    """
 
     __tablename__ = "refresh_tokens"
 

@@ -97,6 +97,7 @@ async def refresh(
 ) -> TokensOut | MessageOut:
     """Trade a refresh token for fresh tokens. It works once: using it again ends the session.
 
+    Except within a few seconds (``REFRESH_REUSE_LEEWAY_SECONDS``): then the answer is the same successor again.
     From the body, answered in the body; or from the cookie, answered by cookies.
     """
     from_body = body.refresh_token if body else None

@@ -134,7 +134,10 @@ async def open_session(
 async def renew_session(unit: UnitOfWork, claims: RefreshClaims, settings: Settings) -> SignIn | None:
     """Trade a refresh token for fresh tokens; it works once.
 
-    ``None`` when it was used before: then it is in two hands, and the session is revoked, which the caller must
+    Whoever shows it again within the leeway, while its successor is unused, is given that same successor: the answer
+    may have been lost on its way. A session never has two lines of tokens (docs/decisions/0019-refresh-leeway.md).
+
+    ``None`` when it was used before that: then it is in two hands, and the session is revoked, which the caller must
     commit before refusing. Raises ``SessionEnded`` or ``InvalidToken``.
     """
     # The session's row lock makes rotations of one session wait for each other: of ten at once, one finds it unused.
@@ -147,27 +150,35 @@ async def renew_session(unit: UnitOfWork, claims: RefreshClaims, settings: Setti
     )
     if token is None:
         raise InvalidToken
-    if token.used_at is not None:
-        await revoke_session(unit, session.id, "refresh_token_reused")
-        return None
-    token.used_at = unit.at
+    successor = None
+    if token.used_at is None:
+        token.used_at = unit.at
+    else:
+        leeway = timedelta(seconds=settings.refresh_reuse_leeway_seconds)
+        successor = await queries.find_unused_successor(unit.session, token, unit.at - leeway)
+        if successor is None:
+            await revoke_session(unit, session.id, "refresh_token_reused")
+            return None
     if session.scopes is None and await needs_enrolment(unit, user, settings):
         session.scopes = [ENROL]
     session.last_used_at = unit.at
     session.expires_at = unit.at + timedelta(days=settings.refresh_token_days)
-    return await _issue_tokens(unit, user, session, settings)
+    return await _issue_tokens(unit, user, session, settings, successor)
 
 
-async def _issue_tokens(unit: UnitOfWork, user: User, session: Session, settings: Settings) -> SignIn:
+async def _issue_tokens(
+    unit: UnitOfWork, user: User, session: Session, settings: Settings, refresh: RefreshToken | None = None
+) -> SignIn:
     secret = settings.secret_key.get_secret_value()
-    refresh_id = new_id()
-    unit.session.add(RefreshToken(id=refresh_id, session_id=session.id, created_at=unit.at))
+    if refresh is None:
+        refresh = RefreshToken(id=new_id(), session_id=session.id, created_at=unit.at)
+        unit.session.add(refresh)
     access_lifetime = timedelta(minutes=settings.access_token_minutes)
     refresh_lifetime = timedelta(days=settings.refresh_token_days)
     return SignIn(
         user=user,
         access_token=write_access_token(user.id, user.email, user.role, session.id, secret, unit.at, access_lifetime),
-        refresh_token=write_refresh_token(user.id, session.id, refresh_id, secret, unit.at, refresh_lifetime),
+        refresh_token=write_refresh_token(user.id, session.id, refresh.id, secret, unit.at, refresh_lifetime),
     )
 
 

@@ -28,7 +28,7 @@ class SessionEnded(Authentication):
 
 
 class RefreshTokenReused(Authentication):
-    """A refresh token works once; one that comes twice may be stolen, and its session was ended."""
+    """A refresh token works once; one that comes again later may be stolen, and its session was ended."""
 
     detail = "This token was used before; for safety, the session has been ended. Sign in to continue."
 

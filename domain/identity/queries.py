@@ -12,7 +12,7 @@ from core.actor import Actor, Role
 from core.clock import now
 from core.errors import Validation
 from domain.identity.errors import UserNotFound
-from models import ClinicMember, Invitation, RecoveryCode, SecondFactor, Session, User
+from models import ClinicMember, Invitation, RecoveryCode, RefreshToken, SecondFactor, Session, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,23 @@ async def lock_living_session(session: AsyncSession, session_id: UUID, at: datet
         )
     ).one_or_none()
     return (row[0], row[1]) if row else None
+
+
+async def find_unused_successor(session: AsyncSession, used: RefreshToken, since: datetime) -> RefreshToken | None:
+    """The token for which that one was traded after ``since``; ``None`` where it was earlier, or has been traded on.
+
+    Both bear the time of the transaction that traded them. The caller holds the session's row lock.
+    """
+    if used.used_at is None or used.used_at <= since:
+        return None
+    found: RefreshToken | None = await session.scalar(
+        select(RefreshToken).where(
+            RefreshToken.session_id == used.session_id,
+            RefreshToken.created_at == used.used_at,
+            RefreshToken.used_at.is_(None),
+        )
+    )
+    return found
 
 
 async def living_sessions(session: AsyncSession, user_id: UUID, kind: str, at: datetime) -> list[Session]:

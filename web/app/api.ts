@@ -28,8 +28,8 @@ export async function api<T>(method: string, path: string, body?: unknown): Prom
 }
 
 /**
- * Renew the session's cookies; false when there is no session to renew. One tab at a time: a refresh token works once,
- * and using it twice would end the session in every tab.
+ * Renew the session's cookies; false when there is no session to renew. One tab at a time: a refresh token works once.
+ * Where that cannot be helped (a page reloaded, no locks) the server answers with the same successor for some seconds.
  */
 export async function renewSession(): Promise<boolean> {
   const renew = async () => (await request("POST", "/auth/refresh")).ok;

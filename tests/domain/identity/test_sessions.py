@@ -135,28 +135,86 @@ async def test_a_refresh_token_is_traded_once_and_the_next_one_works(runtime: Ru
     assert await actor_of(runtime, person) is not None
 
 
+async def let_the_leeway_pass(runtime: Runtime, session_id: UUID) -> None:
+    """All that happened to the tokens of that session was a leeway earlier."""
+    earlier = timedelta(seconds=runtime.settings.refresh_reuse_leeway_seconds)
+    async with runtime.transactions.begin() as unit:
+        await unit.session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.session_id == session_id)
+            .values(created_at=RefreshToken.created_at - earlier, used_at=RefreshToken.used_at - earlier)
+        )
+
+
+def token_id(runtime: Runtime, refresh_token: str) -> UUID:
+    return read_refresh_token(refresh_token, runtime.settings.secret_key.get_secret_value(), now()).token_id
+
+
+async def count_tokens(runtime: Runtime, person: Person) -> int:
+    async with runtime.database.session() as session:
+        rows = select(func.count()).where(RefreshToken.session_id == person.session_id)
+        return await session.scalar(rows) or 0
+
+
+async def test_a_lost_answer_is_given_again_and_leads_on(runtime: Runtime) -> None:
+    person = await create_person(runtime)
+    lost, again = await renew(runtime, person.refresh_token), await renew(runtime, person.refresh_token)
+    assert lost is not None
+    assert again is not None
+    assert token_id(runtime, lost.refresh_token) == token_id(runtime, again.refresh_token)
+    assert await count_tokens(runtime, person) == 2
+    assert await renew(runtime, again.refresh_token) is not None
+
+
+async def test_a_token_whose_successor_was_used_is_reused_within_the_leeway_as_well(runtime: Runtime) -> None:
+    person = await create_person(runtime)
+    fresh = await renew(runtime, person.refresh_token)
+    assert fresh is not None
+    assert await renew(runtime, fresh.refresh_token) is not None
+    assert await renew(runtime, person.refresh_token) is None
+    assert await ended(runtime, [person.session_id]) == {person.session_id}
+
+
+async def test_without_a_leeway_the_second_use_is_a_reuse(runtime: Runtime) -> None:
+    person = await create_person(runtime)
+    strict = runtime.settings.model_copy(update={"refresh_reuse_leeway_seconds": 0})
+    claims = read_refresh_token(person.refresh_token, strict.secret_key.get_secret_value(), now())
+    for is_fresh in (True, False):
+        async with runtime.transactions.begin(ANONYMOUS) as unit:
+            assert (await actions.renew_session(unit, claims, strict) is not None) is is_fresh
+
+
 async def test_a_reused_refresh_token_ends_its_session_and_no_other(runtime: Runtime) -> None:
     person, bystander = await create_person(runtime), await create_person(runtime)
     fresh = await renew(runtime, person.refresh_token)
     assert fresh is not None
+    await let_the_leeway_pass(runtime, person.session_id)
     assert await renew(runtime, person.refresh_token) is None
     with pytest.raises(SessionEnded):
         await renew(runtime, fresh.refresh_token)
     assert await ended(runtime, [person.session_id, bystander.session_id]) == {person.session_id}
 
 
-async def test_of_ten_refreshes_with_one_token_one_wins_and_the_session_ends(runtime: Runtime) -> None:
+async def test_of_ten_refreshes_with_one_token_there_is_one_new_line(runtime: Runtime) -> None:
     person = await create_person(runtime)
     outcomes, refused = await together([renew(runtime, person.refresh_token) for _ in range(10)])
-    won = [outcome for outcome in outcomes if outcome is not None]
-    assert len(won) == 1
-    # The first who comes late revokes the session; those after find it ended.
-    assert len(outcomes) == 2
+    assert refused == []
+    assert len({token_id(runtime, outcome.refresh_token) for outcome in outcomes if outcome is not None}) == 1
+    assert None not in outcomes
+    assert await count_tokens(runtime, person) == 2
+    assert await ended(runtime, [person.session_id]) == set()
+
+
+async def test_of_ten_uses_after_the_leeway_none_goes_on(runtime: Runtime) -> None:
+    person = await create_person(runtime)
+    assert await renew(runtime, person.refresh_token) is not None
+    await let_the_leeway_pass(runtime, person.session_id)
+    outcomes, refused = await together([renew(runtime, person.refresh_token) for _ in range(10)])
+    # The first one ends the session; those after find it ended.
+    assert outcomes == [None]
     assert {type(refusal) for refusal in refused} == {SessionEnded}
     assert await ended(runtime, [person.session_id]) == {person.session_id}
-    async with runtime.database.session() as session:
-        rows = select(func.count()).where(RefreshToken.session_id == person.session_id)
-        assert await session.scalar(rows) == 2
+    assert await count_tokens(runtime, person) == 2
 
 
 async def test_no_session_is_opened_or_renewed_for_a_deactivated_account(runtime: Runtime) -> None:
