@@ -4,7 +4,9 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from playwright.async_api import BrowserContext, Page, expect
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from core.clock import now
 from core.settings import Settings
@@ -91,6 +93,47 @@ async def test_an_expired_token_is_renewed_in_silence(open_page: OpenPage, patie
     await is_live(page)
     after = await cookies_of(page.context)
     assert after["access_token"] not in {expired, before["access_token"]}
+
+
+async def test_a_reload_while_the_session_is_renewed_keeps_it(open_page: OpenPage, patient: Person) -> None:
+    """The server has traded the token, and the page that would have kept the new one is gone."""
+    page = await open_page("/chat", patient)
+    await is_live(page)
+    before = await cookies_of(page.context)
+    is_traded = asyncio.Event()
+
+    async def lose_the_answer(route: Route) -> None:
+        async with httpx.AsyncClient() as server:
+            answer = await server.post(route.request.url, headers=await route.request.all_headers())
+        assert answer.status_code == 200
+        is_traded.set()
+
+    await page.route("**/auth/refresh", lose_the_answer, times=1)
+    await page.context.clear_cookies(name="access_token")
+    await page.reload(wait_until="commit")
+    await asyncio.wait_for(is_traded.wait(), 20)
+    assert (await cookies_of(page.context)).get("refresh_token") == before["refresh_token"]
+    await page.reload()
+    await is_live(page)
+    assert (await cookies_of(page.context))["refresh_token"] != before["refresh_token"]
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["in turns", "at once"])
+async def test_two_tabs_that_renew_the_session_stay_signed_in(
+    open_page: OpenPage, patient: Person, locks: bool
+) -> None:
+    first = await open_page("/chat", patient)
+    second = await first.context.new_page()
+    for tab in (first, second):
+        if not locks:
+            await tab.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
+        await tab.goto("/chat")
+        await is_live(tab)
+    await first.context.clear_cookies(name="access_token")
+    await asyncio.gather(first.reload(), second.reload())
+    await asyncio.gather(is_live(first), is_live(second))
+    await first.reload()
+    await is_live(first)
 
 
 async def test_without_a_refresh_token_one_signs_in_anew(open_page: OpenPage, patient: Person) -> None:
