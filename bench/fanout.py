@@ -106,7 +106,7 @@ def foreign_streams(stage: Stage, options: Options) -> Sample:
     """CPU of an idle node with one socket, alone and while 1,000 events a second go to channels of other nodes."""
     seconds = options.seconds
     with (
-        OURS.start(stage) as process,
+        stage.web(HUB_HEADS_SECONDS="1") as process,
         load(tools.program("load"), stage.folder, process.port, OURS.clients(stage), 1) as made,
     ):
         elsewhere = redis_feed(stage, "carebell:board:elsewhere", b"0 1 {}")

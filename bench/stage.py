@@ -108,6 +108,9 @@ class Stage:
             "REQUESTS_PER_MINUTE": "1000000",
             "HUB_MAX_COMMANDS_PER_SECOND": "100000",
             "HUB_DRAIN_SECONDS": "0",
+            # What is published straight to Redis is not in Postgres: a look at the heads would take it for a restore.
+            # What that look costs is in the idle node of ``growth``.
+            "HUB_HEADS_SECONDS": "60",
             **_unlimited(),
             **changes,
         }

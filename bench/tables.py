@@ -32,8 +32,9 @@ class Target:
         is_reached = figure <= self.bound if self.is_most else figure >= self.bound
         if is_reached:
             return [self.name, self._bound(), self.form.format(figure), "reached"]
-        factor = figure / self.bound if self.is_most else self.bound / figure if figure else float("inf")
-        return [self.name, self._bound(), self.form.format(figure), f"missed by {factor:.2f} x"]
+        over, under = (figure, self.bound) if self.is_most else (self.bound, figure)
+        missed = f"missed by {over / under:.2f} x" if under else "missed"
+        return [self.name, self._bound(), self.form.format(figure), missed]
 
     def _bound(self) -> str:
         return ("<= " if self.is_most else ">= ") + self.form.format(self.bound)

@@ -5,19 +5,20 @@ an older one dropped, a later one tells of a gap.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from hub.conflation import Conflation
+from hub.joined_writes import JoinedWrites, Outlet
 from hub.wire import text_frame
 
 
 class Member(Protocol):
-    """A socket's side of a subscription."""
+    """Somebody who follows a channel."""
 
-    def send_frame(self, frame: bytes) -> None:
-        """Write an encoded WebSocket frame."""
-        ...
+    @property
+    def outlet(self) -> Outlet | None:
+        """Where its frames go; ``None`` once it is gone."""
 
     def send_signal(self, frame: bytes) -> None:
         """Write one that may as well get lost."""
@@ -31,6 +32,7 @@ class Channel:
         "_behind",
         "_conflation",
         "_ring",
+        "_writes",
         "deliveries",
         "early",
         "epoch",
@@ -41,16 +43,17 @@ class Channel:
         "seq",
     )
 
-    def __init__(self, name: str, ring_size: int, on_gap: Callable[["Channel"], None]) -> None:
+    def __init__(self, name: str, ring_size: int, on_gap: Callable[["Channel"], None], writes: JoinedWrites) -> None:
         """``on_gap`` is called when events are known to be missing; it arranges ``offer`` of them."""
         self.name = name
         self.on_gap = on_gap
         self.epoch: str | None = None
         self.seq = 0
-        self.members: dict[Member, None] = {}
+        self.members: dict[Member, Outlet] = {}
         """Those who have been given everything up to ``seq``."""
         self._behind: dict[Member, int] = {}
         self._conflation: Conflation | None = None
+        self._writes = writes
         self.idle_since = 0.0
         self.deliveries = 0
         # What arrives between the subscription at Redis and the first position from Postgres.
@@ -97,14 +100,21 @@ class Channel:
         return True
 
     def broadcast(self, payload: bytes) -> None:
-        """One encoded frame for all sockets."""
-        if not self.members:
+        """One encoded frame for all sockets, at the end of this turn of the loop."""
+        if self.members:
+            self.deliveries += len(self.members)
+            self._writes.broadcast(self, text_frame(payload))
+
+    def join(self, member: Member, frames: Iterable[bytes]) -> None:
+        """Have it follow from here on, after those frames."""
+        outlet = member.outlet
+        if outlet is None:
             return
-        frame = text_frame(payload)
-        self.deliveries += len(self.members)
-        # A socket that overflows leaves the channel while it is written to.
-        for member in list(self.members):
-            member.send_frame(frame)
+        # What was broadcast in this turn is in its frames already.
+        self._writes.deliver()
+        for frame in frames:
+            outlet.send_frame(frame)
+        self.members[member] = outlet
 
     def signal(self, payload: bytes) -> None:
         """One frame that nobody has to get; also for those who are behind, who keep the latest."""
@@ -132,6 +142,7 @@ class Channel:
 
     def hold(self, member: Member) -> None:
         """Give this member nothing more until ``release``. It has been given all that there was."""
+        self._writes.deliver()
         if member in self.members:
             del self.members[member]
             self._behind[member] = self.seq
@@ -146,7 +157,7 @@ class Channel:
         if after is None or conflation is None:
             return []
         self.leave(member)
-        self.members[member] = None
+        self.join(member, [])
         return conflation.after(after)
 
     def seq_of(self, member: Member) -> int:

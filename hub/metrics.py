@@ -7,9 +7,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from core.runtime import Runtime
+from hub.joined_writes import bytes_written
 from hub.latency import BUCKETS, Latency
 from hub.node import Node
-from hub.socket_server import bytes_written
 
 _CAUSES: Final = ("message", "heads", "reconnect")
 _MODES: Final = ("live", "resume", "snapshot")

@@ -20,6 +20,7 @@ from core.redis import Publisher, Subscriber
 from core.settings import Settings
 from core.streams import UNBORN, Position
 from hub.channels import Channel
+from hub.joined_writes import joined_writes
 from hub.latency import Latency
 
 log = get_logger(__name__)
@@ -108,7 +109,7 @@ class Relay:
         return await asyncio.shield(opening)
 
     async def _open(self, name: str) -> Channel:
-        channel = self._channels[name] = Channel(name, self._settings.hub_ring_size, self._note_gap)
+        channel = self._channels[name] = Channel(name, self._settings.hub_ring_size, self._note_gap, joined_writes())
         channel.idle_since = time.monotonic()
         confirmed = self._subscriber.subscribe(name)
         # Listen first, then read the position: what is committed in between arrives early and is kept. A Redis that

@@ -10,8 +10,8 @@ from core.ids import new_id
 from core.logging import get_logger
 from core.runtime import Runtime
 from domain.nodes.actions import NodeReport, report_node, retire_node
+from hub.joined_writes import bytes_written
 from hub.node import Node
-from hub.socket_server import bytes_written
 
 log = get_logger(__name__)
 

@@ -153,9 +153,14 @@ class Session:
             self._socket.send(encode(frame))
 
     def send_frame(self, frame: bytes) -> None:
-        """Bytes that were encoded once for many sockets."""
+        """Bytes that were encoded before."""
         if self._socket is not None:
             self._socket.send_frame(frame)
+
+    @property
+    def outlet(self) -> SocketProtocol | None:
+        """Where channels write to."""
+        return self._socket
 
     def send_signal(self, frame: bytes) -> None:
         """As ``send_frame``, for what may get lost: of those that wait, the oldest does."""

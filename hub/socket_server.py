@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from hub.joined_writes import JoinedWrites
+from hub.joined_writes import JoinedWrites, joined_writes
 from hub.keepalive import Keepalive
 
 
@@ -23,15 +23,9 @@ class SocketServer:
     writes: JoinedWrites
     keepalive: Keepalive
     max_message_bytes: int
-    bytes_written: int = 0
 
 
 _servers: WeakKeyDictionary[ServerState, SocketServer] = WeakKeyDictionary()
-
-
-def bytes_written() -> int:
-    """Bytes of frames that this process has handed to its sockets' transports."""
-    return sum(server.bytes_written for server in _servers.values())
 
 
 def socket_server(config: Config, state: ServerState) -> SocketServer:
@@ -43,7 +37,7 @@ def socket_server(config: Config, state: ServerState) -> SocketServer:
             connections=cast("set[Any]", state.connections),
             tasks=state.tasks,
             loop=loop,
-            writes=JoinedWrites(loop),
+            writes=joined_writes(),
             keepalive=Keepalive(loop, config.ws_ping_interval, config.ws_ping_timeout),
             max_message_bytes=config.ws_max_size,
         )

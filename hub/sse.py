@@ -21,6 +21,7 @@ from domain.queueing.events import board_channel
 from hub.catalog import parse_channel
 from hub.channels import Channel
 from hub.frames import Degraded, Event, EventRecord, Heartbeat, Recovered, ServerFrame, Subscribed, encode
+from hub.joined_writes import Outlet
 from hub.node import Node
 from hub.wire import text_payload
 
@@ -38,8 +39,18 @@ class Screen:
         self.frames: asyncio.Queue[bytes] = asyncio.Queue()
         self._is_ended = False
 
-    def send_frame(self, frame: bytes) -> None:
+    @property
+    def outlet(self) -> Outlet:
+        """Itself."""
+        return self
+
+    def deliver(self, frames: list[bytes], _joined: bytes) -> None:
         """Called by the channel."""
+        for frame in frames:
+            self.send_frame(frame)
+
+    def send_frame(self, frame: bytes) -> None:
+        """One more."""
         if self._is_ended:
             return
         if self.frames.qsize() >= _QUEUE_LIMIT:

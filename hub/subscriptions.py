@@ -156,7 +156,4 @@ class Subscriptions:
     @staticmethod
     def _join(channel: Channel, member: Member, answer: Subscribed, later: list[bytes]) -> None:
         """All in one turn of the loop: no event can come between the answer and the membership."""
-        member.send_frame(text_frame(encode(answer)))
-        for payload in later:
-            member.send_frame(text_frame(payload))
-        channel.members[member] = None
+        channel.join(member, [text_frame(payload) for payload in (encode(answer), *later)])

@@ -14,10 +14,12 @@ What a handler raises is logged without its words, and closes its own socket wit
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from uvicorn.config import Config
+from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol as Wire
@@ -40,6 +42,9 @@ __all__ = [
     "text_frame",
 ]
 
+_INDIRECT = -1
+_DIRECT_BYTES = 65_536  # what has more to say is seldom; joining would copy it
+
 ABNORMAL = 1006  # no close frame at all (RFC 6455, section 7.1.5); never sent
 
 
@@ -50,6 +55,7 @@ class SocketProtocol(asyncio.Protocol):
         "_acceptance",
         "_app_state",
         "_congested",
+        "_fd",
         "_handler",
         "_heard",
         "_partial",
@@ -89,6 +95,7 @@ class SocketProtocol(asyncio.Protocol):
         self._partial: bytearray | None = None
         self._heard = True
         self._congested = False
+        self._fd = _INDIRECT
         self._pinged_at: float | None = None
         self.address = ("", 0)
         self.is_open = False
@@ -124,6 +131,7 @@ class SocketProtocol(asyncio.Protocol):
         if not self.is_open:
             return
         assert self._wire
+        self._server.writes.deliver()
         if self._wire.state is State.OPEN:
             self._wire.send_close(code, close_reason(reason))
         self._end(code)
@@ -162,6 +170,7 @@ class SocketProtocol(asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
         self._wire = self._acceptance = self._timer = None
+        self._fd = _INDIRECT
         self._pending.clear()
 
     def pause_writing(self) -> None:
@@ -234,6 +243,7 @@ class SocketProtocol(asyncio.Protocol):
     # Writing.
 
     def _write(self, data: bytes) -> None:
+        self._server.writes.deliver()
         if not self._pending:
             self._server.writes.add(self)
         self._pending.append(data)
@@ -250,19 +260,57 @@ class SocketProtocol(asyncio.Protocol):
                 self._write(data)
 
     def flush(self) -> None:
-        """Hand what this turn wrote to the transport."""
+        """Hand over what this turn wrote to this socket."""
         pending = self._pending
         written, self._pending_bytes = self._pending_bytes, 0
-        self._server.bytes_written += written
+        self._server.writes.bytes_written += written
         if pending and not self._transport.is_closing():
-            if len(pending) == 1:
-                self._transport.write(pending[0])
+            if written <= _DIRECT_BYTES:
+                self._hand_over(pending[0] if len(pending) == 1 else b"".join(pending))
             else:
+                self._fd = _INDIRECT
                 self._transport.writelines(pending)
         pending.clear()
         if self._congested and self.is_open and self._handler:
             self._written += written
             self._call(self._handler.backpressure, self.queued)
+
+    def deliver(self, frames: list[bytes], joined: bytes) -> None:
+        """Hand over what was written to a channel: all of its sockets get the same bytes."""
+        if self._pending:
+            # Written before, and still waiting for the end of the turn.
+            for frame in frames:
+                self.send_frame(frame)
+        elif self.is_open:
+            self._hand_over(joined)
+            if self._congested and self._handler:
+                self._written += len(joined)
+                self._call(self._handler.backpressure, self.queued)
+
+    def _hand_over(self, data: bytes) -> None:
+        """To the kernel, as long as nothing waits in the transport; what the kernel does not take, to the transport.
+
+        The way through the transport costs half a microsecond more, which is a tenth of a delivery.
+        """
+        if self._fd != _INDIRECT or self._is_direct():
+            try:
+                taken = os.write(self._fd, data)
+            except OSError:
+                # It takes nothing now, or never again: the transport finds out which, and does what is to be done.
+                taken = 0
+            if taken == len(data):
+                return
+            self._fd = _INDIRECT
+            # A view: what waits for many slow readers is the same bytes.
+            self._transport.write(memoryview(data)[taken:])
+        else:
+            self._transport.write(data)
+
+    def _is_direct(self) -> bool:
+        """Whether the kernel can be written to past the transport, which has nothing left to write; remembered."""
+        if self.is_open and self._transport.get_write_buffer_size() == 0 and not is_ssl(self._transport):
+            self._fd = self._transport.get_extra_info("socket").fileno()
+        return self._fd != _INDIRECT
 
     def _half_close(self) -> None:
         """End our side, and drop what still comes: with unread bytes, ``close`` would reset the connection, and the
@@ -288,6 +336,7 @@ class SocketProtocol(asyncio.Protocol):
     def _end(self, code: int) -> None:
         """Open no more. The handler hears of it in a turn of its own, never inside one of its own calls."""
         self.is_open = False
+        self._fd = _INDIRECT
         self._server.keepalive.remove(self)
         self._partial = None
         self._timer = self._server.loop.call_later(self.close_seconds, self._transport.abort)
