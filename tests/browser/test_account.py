@@ -1,4 +1,4 @@
-"""One's own account: a second factor, the places where one is signed in, and the keys of administrators."""
+"""One's own account: a second factor, the places where one is signed in, and API keys."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from core.actor import Role
 from core.clock import now
 from core.runtime import Runtime
 from core.settings import Settings
-from domain.identity.scopes import SCOPES
+from domain.identity.scopes import METRICS, SCOPES
 from models import SecondFactor
 from tests.browser.conftest import OpenPage
 from tests.browser.product import Desk, WebProcess, running_web
@@ -138,7 +138,12 @@ async def test_an_administrator_makes_a_key_and_revokes_it(
         assert (await program.get("/api/v1/clinics")).status_code == 401
 
 
-async def test_keys_are_for_administrators(open_page: OpenPage, patient: Person) -> None:
+async def test_keys_are_for_those_who_work_here(open_page: OpenPage, runtime: Runtime, patient: Person) -> None:
+    for role in (Role.STAFF, Role.DOCTOR, Role.ADVISOR):
+        page = await open_page("/account", await create_person(runtime, role))
+        await expect(page.locator("#no-keys")).to_be_visible()
+        offered = await page.locator("#scopes input").evaluate_all("(boxes) => boxes.map((box) => box.value)")
+        assert set(offered) == SCOPES - {METRICS}
     page = await open_page("/account", patient)
     await expect(page.locator("#sessions li")).to_have_count(2)
     await expect(page.locator("#keys-card")).to_be_hidden()

@@ -62,7 +62,6 @@ async def test_a_screen_that_was_taken_down_while_it_was_off_says_so(open_page: 
     await staff.get_by_role("button", name="Yes").click()
     await expect(staff.locator("#no-screens")).to_be_visible()
     await screen.goto("/screen")
-    # The hub waits some seconds for a better key before it closes the socket.
     await expect(screen.locator("#why")).to_contain_text("was taken down", timeout=15_000)
     await expect(screen.locator("#pairing-code")).to_have_text(CODE)
 

@@ -1,6 +1,8 @@
 """The queue desk, and the way in."""
 
-from playwright.async_api import Page, expect
+import time
+
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.product import Desk, WebProcess
@@ -76,8 +78,30 @@ async def test_what_another_desk_does_is_seen_and_a_refusal_is_said_in_words(ope
     page = await open_page("/staff", desk.staff)
     code = await desk.add_ticket()
     await expect(page.locator("#waiting .code")).to_have_text(code)
-    await page.route("**/queue/current*", lambda route: route.abort())  # this desk sees the old list
-    ticket = await desk.call_next()
-    await desk.change(ticket, "serving")
-    await press(page, "Hold")
+
+    async def be_faster(route: Route) -> None:
+        """Another desk calls and serves before this one's click arrives."""
+        await desk.change(await desk.call_next(), "serving")
+        await route.continue_()
+
+    await page.route("**/queue/*/status", be_faster, times=1)
+    await press(page, "Cancel")
+    await press(page, "Yes")
     await expect(page.locator("#toasts p").first).not_to_be_empty()
+    await expect(page.locator("#mine li")).to_contain_text("being served")
+
+
+async def test_a_busy_board_is_not_asked_for_at_each_of_its_changes(open_page: OpenPage, desk: Desk) -> None:
+    """A user has a hundred requests a minute: what the board says is shown at once, and names are fetched in turns."""
+    page = await open_page("/staff", desk.staff)
+    await expect(page.locator("#connection")).to_have_text("Live")
+    asked_at: list[float] = []
+    page.on("request", lambda sent: asked_at.append(time.monotonic()) if "/queue/current" in sent.url else None)
+    begin = time.monotonic()
+    codes = [await desk.add_ticket() for _ in range(20)]
+    for _ in range(10):
+        await desk.change(await desk.call_next(), "serving")
+    await expect(page.locator("#mine li")).to_have_count(10)
+    await expect(page.locator("#waiting .code")).to_have_text(codes[10:])
+    # Forty changes. One look at once, then one in three seconds at most, however long this took.
+    assert 1 <= len(asked_at) <= 2 + (time.monotonic() - begin) / 3

@@ -1,5 +1,5 @@
 import type { User, UserSession } from "../client/index.ts";
-import { api, currentUser, nextPage } from "./api.ts";
+import { api, currentUser, nextPage, signOut } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { confirmed } from "./dialog.ts";
 import { byId, h, list, toast, trying, when } from "./dom.ts";
@@ -27,7 +27,7 @@ async function unlock(user: User): Promise<void> {
   byId("sessions-card").hidden = false;
   byId("everywhere").addEventListener("click", () => void trying(signOutEverywhere));
   await showSessions();
-  if (user.role === "admin") await mountKeys();
+  if (user.role !== "patient") await mountKeys(user);
 }
 
 async function showSessions(): Promise<void> {
@@ -52,8 +52,7 @@ async function revoke(one: UserSession): Promise<void> {
 
 async function signOutEverywhere(): Promise<void> {
   if (!(await confirmed("Sign out everywhere, here as well?"))) return;
-  await api("POST", "/auth/logout-all");
-  location.assign("/sign-in");
+  await signOut("/auth/logout-all");
 }
 
 void trying(async () => start(await currentUser()));

@@ -42,8 +42,22 @@ export function currentUser(): Promise<User> {
 }
 
 export function goToSignIn(): Promise<never> {
-  location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.hash)}`);
+  if (!leaving) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.hash)}`);
   return new Promise(() => undefined);
+}
+
+let leaving = false;
+
+/** End the session, or all of them (`path`), and go to the sign-in page. What is refused here meanwhile is no news. */
+export async function signOut(path: "/auth/logout" | "/auth/logout-all"): Promise<void> {
+  leaving = true;
+  try {
+    await api("POST", path);
+    location.assign("/sign-in");
+  } catch (error) {
+    leaving = false;
+    throw error;
+  }
 }
 
 /** To where a second factor is set up, for those whose role needs one, and on to `next` afterwards. */

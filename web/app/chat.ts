@@ -2,10 +2,12 @@ import type { Carebell, Outcome, Page, Thread, User } from "../client/index.ts";
 import { api, currentUser } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { Conversation, titleOf } from "./conversation.ts";
-import { byId, debounce, h, list, toast, trying, when } from "./dom.ts";
+import { byId, h, list, spaced, toast, trying, when } from "./dom.ts";
 import { mountHeader, showConnection } from "./header.ts";
 import { connect } from "./live.ts";
 
+/** A user has a hundred requests a minute, and a busy inbox more news than that. */
+const REFRESH_MS = 2000;
 const form = byId<HTMLFormElement>("compose");
 const box = byId<HTMLTextAreaElement>("body");
 const scroller = byId("scroll");
@@ -45,7 +47,7 @@ class Chat {
     if (thread) box.focus();
   }
 
-  private readonly soon = debounce(200, () => void trying(() => this.refresh()));
+  private readonly soon = spaced(REFRESH_MS, () => void trying(() => this.refresh()));
 
   private draw(): void {
     const rows = this.threads.map((thread) => ({ id: thread.id, thread, here: thread.id === this.open?.threadId }));

@@ -1,3 +1,6 @@
+/** What happens together is one occasion. */
+const GATHER_MS = 100;
+
 type Child = Node | string | null | undefined | false;
 type Props = Record<string, string | boolean | ((event: Event) => void) | undefined>;
 
@@ -59,12 +62,16 @@ export async function trying(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Call `work` once things have been quiet for `ms`. */
-export function debounce(ms: number, work: () => void): () => void {
+/** Call `work` soon, but never twice within `ms`: however often it is asked for, the last wish is heard. */
+export function spaced(ms: number, work: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = -Infinity;
   return () => {
-    clearTimeout(timer);
-    timer = setTimeout(work, ms);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      last = performance.now();
+      work();
+    }, Math.max(GATHER_MS, last + ms - performance.now()));
   };
 }
 

@@ -1,5 +1,5 @@
 import type { User } from "../client/types.ts";
-import { api } from "./api.ts";
+import { signOut } from "./api.ts";
 import { byId, h, trying } from "./dom.ts";
 
 const BELL = "M12 3a1.5 1.5 0 0 1 1.5 1.5v.6A6 6 0 0 1 18 11v4l1.5 2.5h-15L6 15v-4a6 6 0 0 1 4.5-5.9v-.6A1.5 1.5 0 0 1 12 3Zm-2.4 16h4.8a2.4 2.4 0 0 1-4.8 0Z";
@@ -13,7 +13,7 @@ export function mountHeader(user: User): void {
     h("span", { id: "connection", class: "connection", role: "status" }, "Connecting…"),
     h("button", { id: "bell", type: "button", popovertarget: "bell-panel", "aria-label": "Notifications" }, icon(BELL), h("b", { id: "bell-count" })),
     h("a", { class: "me", href: "/account", title: "Your account", "aria-current": location.pathname === "/account" ? "page" : undefined }, user.name),
-    h("button", { id: "sign-out", type: "button", class: "quiet", click: () => void signOut() }, "Sign out"),
+    h("button", { id: "sign-out", type: "button", class: "quiet", click: () => void trying(() => signOut("/auth/logout")) }, "Sign out"),
     h("section", { id: "bell-panel", popover: true, "aria-label": "Notifications" },
       h("header", {}, h("h2", {}, "Notifications"), h("button", { id: "bell-all", type: "button", class: "quiet" }, "Mark all read")),
       h("p", { id: "bell-empty", class: "muted" }, "Nothing here yet."),
@@ -30,13 +30,6 @@ export function showConnection(live: boolean, words: string): void {
   const line = byId("connection");
   line.dataset["live"] = String(live);
   line.textContent = words;
-}
-
-async function signOut(): Promise<void> {
-  await trying(async () => {
-    await api("POST", "/auth/logout");
-    location.assign("/sign-in");
-  });
 }
 
 function link(href: string, text: string): HTMLElement {

@@ -1,4 +1,4 @@
-import type { ApiKey, NewApiKey } from "../client/index.ts";
+import type { ApiKey, NewApiKey, User } from "../client/index.ts";
 import { api } from "./api.ts";
 import { confirmed } from "./dialog.ts";
 import { byId, h, list, toast, trying, when } from "./dom.ts";
@@ -11,12 +11,12 @@ const RESOURCES: [string, string][] = [
   ["billing", "Billing"], ["travel", "Travel"], ["analytics", "Analytics"],
 ];
 
-/** The card of API keys: made, shown once, listed, ended. */
-export async function mountKeys(): Promise<void> {
+/** The card of API keys: made, shown once, listed, ended. For everybody who works here; metrics are for administrators. */
+export async function mountKeys(user: User): Promise<void> {
   byId("keys-card").hidden = false;
   byId("scopes").append(
     ...RESOURCES.map(([name, words]) => h("tr", {}, h("th", { scope: "row" }, words), cell(`${name}:read`), cell(`${name}:write`))),
-    h("tr", {}, h("th", { scope: "row" }, "Metrics of the product"), cell("metrics:read"), h("td")));
+    ...(user.role === "admin" ? [h("tr", {}, h("th", { scope: "row" }, "Metrics of the product"), cell("metrics:read"), h("td"))] : []));
   const form = byId<HTMLFormElement>("make-key");
   onSubmit(form, async ({ name, days }) => {
     const scopes = new FormData(form).getAll("scope");

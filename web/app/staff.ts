@@ -1,8 +1,8 @@
-import type { Carebell, Clinic, Page, Queue, QueueState, Ticket, User } from "../client/index.ts";
+import type { BoardTicket, Carebell, ChannelEvent, Clinic, Page, Queue, QueueState, Ticket, User } from "../client/index.ts";
 import { api, currentUser } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { answer, confirmed } from "./dialog.ts";
-import { byId, debounce, h, list, toast, trying } from "./dom.ts";
+import { byId, h, list, spaced, toast, trying } from "./dom.ts";
 import { mountHeader, showConnection } from "./header.ts";
 import { connect } from "./live.ts";
 import { mountScreens, showScreens } from "./screens.ts";
@@ -12,7 +12,11 @@ const clinicBox = byId<HTMLSelectElement>("clinic");
 const queueBox = byId<HTMLSelectElement>("queue");
 const counterBox = byId<HTMLSelectElement>("counter");
 let client: Carebell;
+/** A user has a hundred requests a minute, and a busy board more changes than that. */
+const REFRESH_MS = 3000;
 let tickets: Ticket[] = [];
+/** Tickets that the board has changed since they were read: which version they have now is not known here. */
+let changed = new Set<string>();
 let unfollow = () => {};
 
 async function start(user: User): Promise<void> {
@@ -44,7 +48,7 @@ async function chooseQueue(): Promise<void> {
   byId<HTMLAnchorElement>("board").href = `/board/${queueBox.value}`;
   unfollow = client.subscribe(`board:${queueBox.value}`, {
     snapshot: soon,
-    event: soon,
+    event: apply,
     state: (state) => showConnection(state === "live", state === "live" ? "Live" : "Not live – reconnecting"),
     refused: (refusal) => toast(refusal.detail),
   });
@@ -52,15 +56,40 @@ async function chooseQueue(): Promise<void> {
   draw();
 }
 
-/** The board says that something changed; the list for staff says what. */
-const soon = debounce(100, () => void trying(refresh));
+/** The list for staff, with names, and with those whom no board shows. */
+const soon = spaced(REFRESH_MS, () => void trying(refresh));
+
+/** What the board says is true at once. Who is new, or has left it, is looked up a little later. */
+function apply({ data }: ChannelEvent): void {
+  const { ticket } = data as { ticket?: BoardTicket };
+  const known = tickets.find((one) => one.id === ticket?.id);
+  if (ticket && known) {
+    changed.add(ticket.id);
+    tickets = tickets.map((one) => (one === known ? ({ ...one, ...ticket } as Ticket) : one));
+    draw();
+  }
+  soon();
+}
+
+/** What this desk did itself is known from the answer. */
+function take(ticket: Ticket): void {
+  changed.add(ticket.id);
+  tickets = [...tickets.filter((one) => one.id !== ticket.id), ticket];
+  draw();
+}
 
 async function refresh(): Promise<QueueState> {
   const wanted = queueBox.value;
+  changed = new Set();
   const { queues } = await api<{ queues: QueueState[] }>("GET", `/queue/current?queue_id=${wanted}`);
   const state = queues.find((one) => one.queue.id === wanted);
   if (!state) throw new Error("This queue is gone.");
-  if (wanted === queueBox.value) tickets = state.tickets;
+  if (wanted === queueBox.value) {
+    // While the list was on its way the board went on, and the list may be from before that.
+    const newer = new Map(tickets.filter((one) => changed.has(one.id)).map((one) => [one.id, one]));
+    tickets = state.tickets.map((one) => newer.get(one.id) ?? one);
+    if (newer.size > 0) soon();
+  }
   draw();
   return state;
 }
@@ -104,18 +133,24 @@ function button(ticket: Ticket, action: Action): HTMLElement {
   const act = async () => {
     if (action.confirm && !(await confirmed(`${ticket.code}: ${action.confirm}`))) return;
     const counter = action.status === "called" && !isCalled(ticket) ? { counter_id: counterBox.value } : {};
-    await api("PATCH", `/queue/${ticket.id}/status`, { status: action.status, version: ticket.version, ...counter });
+    const version = changed.has(ticket.id) ? {} : { version: ticket.version };
+    try {
+      take(await api<Ticket>("PATCH", `/queue/${ticket.id}/status`, { status: action.status, ...version, ...counter }));
+    } catch (refused) {
+      soon();
+      throw refused;
+    }
   };
-  return h("button", { type: "button", class: action.kind, click: () => void trying(() => act().finally(refresh)) }, action.label);
+  return h("button", { type: "button", class: action.kind, click: () => void trying(act) }, action.label);
 }
 
 async function callNext(): Promise<void> {
   const next = byId<HTMLButtonElement>("next");
   next.disabled = true; // A second press while the first is under way would call two patients.
   try {
-    await api("POST", "/queue/call-next", { queue_id: queueBox.value, counter_id: counterBox.value });
+    take(await api<Ticket>("POST", "/queue/call-next", { queue_id: queueBox.value, counter_id: counterBox.value }));
   } finally {
-    await refresh();
+    soon();
   }
 }
 
@@ -128,7 +163,7 @@ async function addTicket(): Promise<void> {
   const body = { queue_id: queueBox.value, channel: "walk_in", priority: Number(priority), ...(phone ? { phone } : {}) };
   const ticket = await api<Ticket>("POST", "/queue/tickets", body);
   toast(`Ticket ${ticket.code} was added.`);
-  await refresh();
+  soon();
 }
 
 function options(box: HTMLSelectElement, items: { id: string; name: string }[], slot: string): void {

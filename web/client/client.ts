@@ -120,7 +120,8 @@ export class Carebell {
       case "recovered": return this.trust(true);
       case "expiring": return void this.freshen();
       case "goodbye": return this.leaveIn(frame.reconnect_after_ms);
-      case "ack": case "error": return this.answer(frame);
+      case "ack": return this.answer(frame);
+      case "error": return this.open || frame.error_code !== "AUTHENTICATION" ? this.answer(frame) : this.turnedAway(frame.detail);
     }
   }
 
@@ -136,8 +137,7 @@ export class Carebell {
   private welcome(user: string | null, heartbeat_s: number): void {
     if (this.options.user !== undefined && user !== this.options.user) {
       // The session ran out, and the hub took us for a visitor: to close is ours to do.
-      this.disconnect();
-      return void this.plead(UNAUTHENTICATED, "not signed in");
+      return this.turnedAway("not signed in");
     }
     this.heartbeatMs = heartbeat_s * 1000;
     this.listen(this.heartbeatMs * 2);
@@ -147,6 +147,12 @@ export class Carebell {
     for (const channel of this.channels.values()) this.ask(channel);
     this.flush();
     this.repeatReads();
+  }
+
+  /** The token of `hello` is none any more. The hub would wait some seconds for a better one. */
+  private turnedAway(reason: string): void {
+    this.disconnect();
+    void this.plead(UNAUTHENTICATED, reason);
   }
 
   private subscribed(frame: Subscribed): void {

@@ -226,6 +226,19 @@ test("a 40xx is pleaded for once the page has renewed the session", async () => 
   assert.equal(FakeSocket.all.length, 2);
 });
 
+test("a token that is refused is pleaded for at once, not when the hub loses its patience", async () => {
+  const codes: number[] = [];
+  await connect({ token: async () => "gone", refused: async (code) => (codes.push(code), false) });
+  const socket = FakeSocket.last;
+  socket.onopen?.();
+  socket.say({ type: "error", error_code: "AUTHENTICATION", detail: "This token is not valid." });
+  await after(0);
+  assert.deepEqual(codes, [4001]);
+  assert.equal(socket.closedWith, 1000);
+  await after(60_000);
+  assert.equal(FakeSocket.all.length, 1);
+});
+
 test("taken for a visitor, it renews the session before it says anything", async () => {
   const heard: number[] = [];
   const client = await connect({ user: "u", refused: async (code) => heard.push(code) > 0 });
