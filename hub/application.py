@@ -39,6 +39,9 @@ class SocketHandler(Protocol):
     def text(self, payload: bytes) -> None:
         """One whole text message."""
 
+    def idle(self) -> None:
+        """A ping, a pong or an empty fragment: work for us without end, if the application does not count them."""
+
     def backpressure(self, bytes_queued: int) -> None:
         """The client reads more slowly than it is sent to; called after each turn that sent more while it did."""
 

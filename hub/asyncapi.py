@@ -2,7 +2,7 @@
 
 Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0. ``receive`` and ``send`` are seen from the server,
 as the specification wants it. Fields of our own begin with ``x-``: ``x-topics`` are the kinds of channels inside the
-socket, ``x-close-codes`` what a client does after each close.
+socket, ``x-close-codes`` what a client does after each close, ``x-error-codes`` why something was refused.
 """
 
 import re
@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from hub.access import socket_policies
+from hub.asyncapi_streams import CHANNEL, SERVER, stream_channel, stream_messages, stream_operations, stream_server
 from hub.asyncapi_texts import SECURITY_SCHEMES, SOCKETS, Socket, description
 from hub.catalog import KINDS
 from hub.close_codes import CloseCode
+from hub.error_codes import ERROR_CODES
 from hub.frames import SUBPROTOCOL, ClientFrame, ServerFrame
 from hub.topics import TOPICS, Topic
 
@@ -53,15 +55,23 @@ def asyncapi_document(public_url: str) -> Document:
                 "protocolVersion": "13",
                 "description": f"RFC 6455, subprotocol `{SUBPROTOCOL}`, one JSON object in each text message.",
                 "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in SECURITY_SCHEMES],
-            }
+            },
+            SERVER: stream_server(address.netloc, is_secure=address.scheme == "https"),
         },
-        "channels": {name: _channel(socket) for name, socket in SOCKETS.items()},
-        "operations": {key: value for name in SOCKETS for key, value in _operations(name, messages)},
+        "channels": {name: _channel(socket) for name, socket in SOCKETS.items()} | {CHANNEL: stream_channel()},
+        "operations": {
+            **{key: value for name in SOCKETS for key, value in _operations(name, messages)},
+            **dict(stream_operations()),
+        },
         "components": {"messages": messages, "schemas": _schemas(), "securitySchemes": dict(SECURITY_SCHEMES)},
         "x-topics": {kind: _topic(kind, topic) for kind, topic in TOPICS.items()},
         "x-close-codes": [
             {"code": code.value, "name": code.name, "meaning": code.meaning, "advice": code.advice}
             for code in CloseCode
+        ],
+        "x-error-codes": [
+            {"error_code": code.word, "meaning": code.meaning, "when": code.when, "socket": code.socket}
+            for code in ERROR_CODES
         ],
     }
 
@@ -78,7 +88,7 @@ def _messages() -> Document:
     messages = {_tag(cls): _frame_message(cls) for cls in (*_CLIENT, *_SERVER)}
     for kind, topic in TOPICS.items():
         messages |= dict(_topic_messages(kind, topic))
-    return messages
+    return messages | dict(stream_messages())
 
 
 def _frame_message(cls: type[msgspec.Struct]) -> Document:
@@ -123,6 +133,7 @@ def _channel(socket: Socket) -> Document:
         "address": socket.address,
         "title": socket.title,
         "description": socket.description,
+        "servers": [{"$ref": "#/servers/web"}],
         "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in _message_keys(socket)},
         "bindings": {"ws": {"method": "GET", "query": _QUERY, "bindingVersion": "0.1.0"}},
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hub.close_codes import CloseCode
+from hub.error_codes import error_table
 
 _PROMISE: Final = """\
 One socket carries many channels. Each channel is a log in Postgres: its events have a sequence number without gaps, in
@@ -30,6 +31,13 @@ In one of five ways: the header `Authorization: Bearer`, the session cookie (bro
 single-use `?ticket=`, an access token as `?token=`, or as the first frame `hello` with a `token`. `hello` without one
 lets a visitor in, who may follow boards. A socket that does none of this within a few seconds is closed with 4001.
 Before a sign-in ends the socket hears `expiring`; `auth` with a fresh token, or a socket ticket, lets it live on.
+"""
+
+_REFUSING: Final = """\
+## Error codes
+
+A command that is refused, and a message that cannot be read, is answered with `error`, whose `error_code` is one of
+these.
 """
 
 _CLOSING: Final = """\
@@ -107,4 +115,4 @@ def description() -> str:
     """The words at the head of the document, in Markdown."""
     rows = [f"| {code.value} | {code.name} | {code.meaning} | {code.advice} |" for code in CloseCode]
     table = "\n".join(["| code | name | meaning | what to do |", "|---|---|---|---|", *rows])
-    return "\n".join([_PROMISE, _SIGNING_IN, _CLOSING, table])
+    return "\n".join([_PROMISE, _SIGNING_IN, _REFUSING, error_table(), "", _CLOSING, table])

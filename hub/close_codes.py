@@ -35,12 +35,16 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4003, "Not allowed to have what the address names.", "Stop."
     POLICY_VIOLATION = 4008, "Abuse: limits were ignored again and again.", "Stop."
 
-    RATE_LIMITED = 4100, "More commands than `limits.commands_per_second`, for too long.", "Come back more slowly."
+    RATE_LIMITED = (
+        4100,
+        "More frames than `limits.commands_per_second`, for too long.",
+        "Come back more slowly.",
+    )
     SLOW_READER = 4101, "Nothing was read for too long while frames were waiting.", "Come back more slowly."
     TOO_MANY_CONNECTIONS = 4102, "The user or the address has too many sockets.", "Close others; come back slowly."
     UNAVAILABLE = 4103, "A part that signing in needs is away.", "Come back more slowly."
 
     GOODBYE = 4200, "This process is being replaced, as `goodbye` said.", "Come back now; another takes over."
     RESYNC = 4201, "The socket lost its place and starts anew.", "Come back now, and resume."
-    TOKEN_EXPIRED = 4203, "The sign-in ran out and no fresh token came.", "Come back now, with a fresh token."
     PING_TIMEOUT = 4202, "No sign of life after a ping.", "Come back now, and resume."
+    TOKEN_EXPIRED = 4203, "The sign-in ran out and no fresh token came.", "Come back now, with a fresh token."

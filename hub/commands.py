@@ -18,6 +18,7 @@ from core.streams import Position
 from domain.audit.actions import write_entry
 from domain.audit.rules import AuditAction
 from domain.chat import actions as chat
+from domain.chat.rules import check_attachments
 from domain.chat.sending import Draft, SentMessage
 from domain.identity.policy import check_scope, check_scope_of_channel
 from hub import sign_in
@@ -142,6 +143,7 @@ class Commands:
         try:
             if not session.is_welcomed:
                 raise Authentication(_HELLO_FIRST)
+            check_attachments(frame.attachments)
             return self._joiner.send(Draft(_writer(session), _thread_id(frame.channel), frame.key, frame.body))
         except Refusal as refusal:
             refused: asyncio.Future[SentMessage] = asyncio.get_running_loop().create_future()

@@ -66,7 +66,9 @@ class Send(_Client, kw_only=True):
     channel: ChannelName
     key: Key
     body: Body
-    attachments: Annotated[list[AttachmentId], Meta(max_length=10, description="Files that were uploaded before.")] = []
+    attachments: Annotated[
+        list[AttachmentId], Meta(max_length=10, description="Reserved: refused with `ATTACHMENTS_UNSUPPORTED`.")
+    ] = []
 
 
 class Read(_Client, kw_only=True):

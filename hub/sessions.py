@@ -120,6 +120,10 @@ class Session:
             return
         self._enqueue(frame)
 
+    def idle(self) -> None:
+        """A ping, a pong or an empty fragment: free within the limit of commands."""
+        self._is_allowed(None)
+
     def closed(self, code: int) -> None:
         """The socket is gone, whoever closed it."""
         self._leave_all()
@@ -288,7 +292,7 @@ class Session:
             self.close(CloseCode.RATE_LIMITED)
         else:
             retry_after = round(1 / rate, 3)
-            refusal = Error(error_code="RATE_LIMITED", detail="Too many commands.", retry_after=retry_after)
+            refusal = Error(error_code="RATE_LIMITED", detail="Too many commands or pings.", retry_after=retry_after)
             refusal.id = command if command is not None else UNSET
             self.send(refusal)
         return False

@@ -5,6 +5,7 @@
 application.accept(request) -> SocketHandler | Rejection, or an awaitable of one (reading pauses; 5 s, then 503)
 handler.opened(socket)              after the 101
 handler.text(payload)               each whole text message, UTF-8, at most ``ws_max_size`` bytes
+handler.idle()                      after a ping, a pong, or an empty fragment: what has no end and says nothing
 handler.backpressure(bytes_queued)  after each turn that wrote while over 64 KiB wait; then, once, ``drained()``
 handler.closed(code)                exactly once, in a turn of its own: the code that ended it, 1006 for a loss
 socket.send(payload)                one text message; socket.send_frame(text_frame(payload)) for many sockets
@@ -203,13 +204,14 @@ class SocketProtocol(asyncio.Protocol):
     # Reading.
 
     def _read(self, wire: Wire) -> None:
+        was_open = self.is_open
         for event in wire.events_received():
             if self.is_open:
                 self._take(cast("Frame", event))
         if self.is_open and wire.state is not State.OPEN:
             said = wire.close_sent if wire.parser_exc else wire.close_rcvd
             self._end(said.code if said else ABNORMAL)
-        self._write_out()
+        self._write_out(may_pong=was_open)
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
@@ -225,6 +227,14 @@ class SocketProtocol(asyncio.Protocol):
             if frame.fin:
                 message, self._partial = bytes(self._partial), None
                 self._message(message)
+            elif not frame.data:
+                self._idle()
+        elif frame.opcode is not Opcode.CLOSE:
+            self._idle()
+
+    def _idle(self) -> None:
+        assert self._handler
+        self._call(self._handler.idle)
 
     def _message(self, message: bytes) -> None:
         assert self._handler
@@ -249,14 +259,15 @@ class SocketProtocol(asyncio.Protocol):
         self._pending.append(data)
         self._pending_bytes += len(data)
 
-    def _write_out(self) -> None:
+    def _write_out(self, *, may_pong: bool = True) -> None:
         """Write what the state machine wants said: pongs, and its part of the closing handshake."""
         assert self._wire
         for data in self._wire.data_to_send():
             if not data:
                 self._half_close()
-            elif not (self._congested and data[0] == PONG_HEAD):
-                # A client that pings and does not read must not fill our memory with pongs.
+            elif (may_pong and not self._congested) or data[0] != PONG_HEAD:
+                # A client that pings and does not read must not fill our memory with pongs, and one that was closed
+                # for it gets no more.
                 self._write(data)
 
     def flush(self) -> None:

@@ -12,6 +12,7 @@ from core.errors import Refusal
 from core.settings import Settings
 from hub import frames, node
 from hub.close_codes import CloseCode
+from hub.error_codes import ERROR_CODES, NO_SOCKET, error_table
 from ops.web import create_app
 from tests.support.web import ROOT
 
@@ -58,7 +59,8 @@ def test_commands_in_the_pages_are_targets_of_make() -> None:
 
 
 def test_settings_in_the_pages_exist() -> None:
-    known = {name.upper() for name in Settings.model_fields} | error_codes() | NO_SETTINGS
+    words = error_codes() | {code.word for code in ERROR_CODES}
+    known = {name.upper() for name in Settings.model_fields} | words | NO_SETTINGS
     for page in PAGES:
         named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`", text_of(page)))
         assert named <= known, page
@@ -69,28 +71,41 @@ def test_settings_in_the_pages_exist() -> None:
 
 def error_codes() -> set[str]:
     """The stable word of every refusal, and of messages that are no frames."""
-    found, classes = {"INVALID_JSON", "UNKNOWN_TYPE"}, [Refusal]
+    return {"INVALID_JSON", "UNKNOWN_TYPE"} | {cls.error_code for cls in refusals()}
+
+
+def refusals() -> set[type[Refusal]]:
+    """All classes that were imported."""
+    found, classes = set[type[Refusal]](), [Refusal]
     while classes:
         refusal = classes.pop()
-        found.add(refusal.error_code)
+        found.add(refusal)
         classes += refusal.__subclasses__()
     return found
 
 
-def test_error_codes_in_the_protocol_exist() -> None:
-    page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
-    paragraph = page[page.index("The words of `error_code`") : page.index("## Coming back")]
-    named = set(re.findall(r"`([A-Z][A-Z_]+)`", paragraph))
-    assert len(named) > 10
-    assert named <= error_codes()
+def test_the_table_of_error_codes_is_current() -> None:
+    table = error_table() + "\n"
+    assert section("docs/protocol.md", "error codes") == table, f"Put this there:\n{table}"
+
+
+def test_the_error_codes_of_the_protocol_are_those_of_the_hub() -> None:
+    words = [code.word for code in ERROR_CODES]
+    assert len(set(words)) == len(words)
+    in_frames = {code.word for code in ERROR_CODES if code.socket != NO_SOCKET}
+    assert in_frames <= error_codes()
+    of_the_hub = {cls.error_code for cls in refusals() if cls.__module__.startswith("hub.")}
+    assert {"TOO_MANY_CHANNELS", "UNKNOWN_CHANNEL", "FORBIDDEN_ORIGIN"} <= of_the_hub <= set(words)
 
 
 def close_code_table() -> str:
     """The table for docs/protocol.md."""
     head = "| code | name | when | what the client does |\n|---|---|---|---|\n"
-    return head + "".join(
-        f"| {code.value} | {code.name} | {code.meaning} | {code.advice} |\n" for code in sorted(CloseCode)
-    )
+    return head + "".join(f"| {code.value} | {code.name} | {code.meaning} | {code.advice} |\n" for code in CloseCode)
+
+
+def test_close_codes_stand_in_their_order() -> None:
+    assert list(CloseCode) == sorted(CloseCode)
 
 
 def test_the_table_of_close_codes_is_current() -> None:

@@ -29,7 +29,7 @@ from core.errors import Authorization
 from core.ids import new_id
 from core.unit_of_work import UnitOfWork
 from domain.chat import actions, policy, queries
-from domain.chat.rules import ThreadStatus
+from domain.chat.rules import ThreadStatus, check_attachments
 
 router = APIRouter(prefix="/api/v1/chat", tags=["chat"])
 
@@ -135,6 +135,7 @@ async def send_message(
     idempotency_key: Annotated[Key | None, Header()] = None,
 ) -> MessageOut:
     """Write a message (201). A repeat under the same key is answered with the first one (200)."""
+    check_attachments(body.attachments)
     key = body.key or idempotency_key or str(new_id())
     message, is_new = await actions.send_message(unit, thread_id, key, body.body)
     response.status_code = 201 if is_new else 200

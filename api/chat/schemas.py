@@ -43,6 +43,9 @@ class SendMessage(BaseModel):
 
     body: Body
     key: Key | None = None
+    attachments: Annotated[
+        list[Text], Field(max_length=10, description="Reserved: refused with `ATTACHMENTS_UNSUPPORTED`.")
+    ] = []
 
 
 class MessageOut(BaseModel):

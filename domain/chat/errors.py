@@ -29,6 +29,13 @@ class IdempotencyKeyReused(Validation):
     detail = "This key was already used for another message. Use a new key for a new message."
 
 
+class AttachmentsUnsupported(Validation):
+    """A message is text; files come later, and must not seem to have been sent."""
+
+    error_code = "ATTACHMENTS_UNSUPPORTED"
+    detail = "Messages cannot have attachments yet. Nothing was sent."
+
+
 class OwnMessage(Conflict):
     """Only somebody who receives a message can mark it as read."""
 

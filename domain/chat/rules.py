@@ -1,11 +1,12 @@
 """Pure decisions of the chat: what a text may be, and what a message does to a closed thread."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
 from core.actor import Role
 from core.errors import Validation
-from domain.chat.errors import ThreadClosed
+from domain.chat.errors import AttachmentsUnsupported, ThreadClosed
 
 MAX_BODY: Final = 4_000
 MAX_KEY: Final = 64
@@ -52,6 +53,12 @@ def clean_body(body: str) -> str:
     cleaned = body.strip()
     check_text(cleaned, "The message", MAX_BODY)
     return cleaned
+
+
+def check_attachments(attachments: Sequence[str]) -> None:
+    """Raises ``AttachmentsUnsupported`` for any: the field is reserved."""
+    if attachments:
+        raise AttachmentsUnsupported
 
 
 def status_after_message(kind: ThreadKind, status: ThreadStatus, sender: Role | None) -> ThreadStatus:

@@ -27,6 +27,7 @@ class Echo:
         self.drained_at: Queue[int] = Queue()
         self.measured: Queue[int] = Queue()
         self.closes: Queue[int] = Queue()
+        self.idled = 0
         self.socket: Socket
 
     def opened(self, socket: Socket) -> None:
@@ -49,6 +50,10 @@ class Echo:
                 self.measured.put(self.socket.queued)
             case _:
                 self.socket.send(payload)
+
+    def idle(self) -> None:
+        """Count it."""
+        self.idled += 1
 
     def backpressure(self, bytes_queued: int) -> None:
         """Note it."""

@@ -1,8 +1,9 @@
 """The published protocol: valid, complete, and true of what the sockets really say."""
 
+import functools
 import json
 import pkgutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from typing import Any, get_args
 from uuid import uuid4
@@ -21,6 +22,7 @@ from hub import catalog, node
 from hub.asyncapi import asyncapi_document
 from hub.asyncapi_texts import SOCKETS
 from hub.close_codes import CloseCode
+from hub.error_codes import ERROR_CODES
 from hub.frames import ClientFrame, ServerFrame
 from hub.topics import TOPICS
 from ops.build_web import WebBuilder
@@ -119,6 +121,14 @@ def test_every_kind_of_channel_and_close_code_is_in_it(document: Document) -> No
         assert f"| {code.value} | {code.name} |" in document["info"]["description"]
 
 
+def test_every_error_code_is_in_it_with_what_becomes_of_the_socket(document: Document) -> None:
+    rows = {row["error_code"]: row for row in document["x-error-codes"]}
+    assert set(rows) == {code.word for code in ERROR_CODES}
+    for word, row in rows.items():
+        assert f"| `{word}` | {row['meaning']} |" in document["info"]["description"]
+        assert all(row[field].endswith(".") for field in ("meaning", "when", "socket"))
+
+
 def test_every_address_of_a_socket_is_in_it() -> None:
     one = str(uuid4())
     addresses = [socket.address.format(queue_id=one, thread_id=one) for socket in SOCKETS.values()]
@@ -210,3 +220,42 @@ async def test_it_is_served(web: WebProcess, settings: Settings) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == asyncapi_document(settings.public_url)
+
+
+async def _stream(client: httpx.AsyncClient, address: str, last: str, change: Callable[[], Any]) -> list[Document]:
+    """The events of a stream up to its first heartbeat; the board changes once it was told."""
+    events: list[Document] = []
+    async with client.stream("GET", address, headers={"Last-Event-ID": last}) as response:
+        fields: Document = {}
+        async for line in response.aiter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+                continue
+            events.append(fields)
+            if fields["event"] == "heartbeat":
+                break
+            if fields["event"] in {"snapshot", "live"}:
+                await change()
+            fields = {}
+    return events
+
+
+async def test_the_streams_say_only_what_it_allows(runtime: Runtime, web: WebProcess, document: Document) -> None:
+    """A board as Server-Sent Events, from nothing and from a position."""
+    clinic = await create_clinic(runtime)
+    address = document["channels"]["board_events"]["address"].format(queue_id=clinic.queue_id)
+    async with httpx.AsyncClient(base_url=web.url, timeout=20) as client:
+        take = functools.partial(take_ticket, runtime, clinic.queue_id)
+        anew = await _stream(client, address, "unknown", take)
+        await take()
+        resumed = await _stream(client, address, anew[1]["id"], take)
+    names = ["ticket.upserted", "live", "ticket.upserted", "heartbeat"]
+    assert [event["event"] for event in anew] == ["snapshot", *names[2:]]
+    assert [event["event"] for event in resumed] == names
+    schemas = {"schemas": _closed(document["components"]["schemas"])}
+    for event in anew + resumed:
+        message = document["components"]["messages"][f"stream.{event['event']}"]
+        data = json.loads(event.pop("data"))
+        for schema, part in ((message["headers"], event), (message["payload"], data)):
+            jsonschema.Draft202012Validator({**schema, "components": schemas}).validate(part)

@@ -17,12 +17,12 @@ interface Schema {
   const?: unknown;
   format?: string;
 }
-interface Message { name: string; title: string; summary: string; description?: string; payload: Schema }
+interface Message { name: string; title: string; summary: string; description?: string; headers?: Schema; payload: Schema }
 interface Topic { channel: string; description: string; followers: string; snapshot: Reference; events: Reference[]; signals: Reference[] }
 interface Protocol {
   info: { description: string };
   channels: Record<string, { address: string; description: string }>;
-  operations: Record<string, { action: "send" | "receive"; reply?: { messages: Reference[] } }>;
+  operations: Record<string, { action: "send" | "receive"; messages: Reference[]; reply?: { messages: Reference[] } }>;
   components: { messages: Record<string, Message>; schemas: Record<string, Schema> };
   "x-topics": Record<string, Topic>;
 }
@@ -41,7 +41,9 @@ async function show(): Promise<void> {
   for (const [tag, operation] of Object.entries(protocol.operations)) {
     if (!tag.includes(".")) byId(operation.action).append(frameCard(tag, messages[tag]!, schemas, operation.reply?.messages ?? []));
   }
-  const frames = new Set(Object.values(messages).map((message) => last(message.payload.$ref ?? "")));
+  const stream = protocol.operations["board_events.send"]!.messages.map(({ $ref }) => messages[last($ref)]!);
+  byId("stream").append(streamCard(protocol.channels["board_events"]!, stream));
+  const frames = new Set(Object.entries(messages).filter(([key]) => !key.startsWith("stream.")).map(([, one]) => last(one.payload.$ref ?? "")));
   byId("schemas").append(...Object.entries(schemas).filter(([name]) => !frames.has(name)).map(([name, schema]) => schemaCard(name, schema)));
   scrollToNamedPart();
 }
@@ -67,6 +69,14 @@ function frameCard(tag: string, message: Message, schemas: Record<string, Schema
     message.description && h("p", {}, ...inline(message.description)),
     answers.length > 0 && h("p", { class: "muted" }, "Answered by ", ...named, "."),
     fields(schemas[last(message.payload.$ref ?? "")]));
+}
+
+/** A board without a socket: its events, each with its data, and whether it carries a position to resume from. */
+function streamCard(channel: { address: string; description: string }, events: Message[]): HTMLElement {
+  const cells = events.map((event) => [[h("code", {}, event.name)], event.headers?.properties?.["id"] ? [h("code", {}, "epoch:seq")] : [],
+    type(event.payload), inline(event.summary)]);
+  return h("article", { class: "card" }, h("h3", {}, h("code", {}, channel.address)), h("p", {}, ...inline(channel.description)),
+    rows(["event", "id", "data", ""], cells));
 }
 
 function schemaCard(name: string, schema: Schema): HTMLElement {
