@@ -17,6 +17,7 @@ _DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
 _PAGES: Final = {
     "/": "index.html",
     "/sign-in": "sign-in.html",
+    "/register": "register.html",
     "/reset": "reset.html",
     "/join": "join.html",
     "/board/{queue_id}": "board.html",
@@ -25,6 +26,7 @@ _PAGES: Final = {
     "/screen": "board.html",
     "/chat": "chat.html",
     "/admin": "admin.html",
+    "/people": "people.html",
     "/ticket/{link}": "ticket.html",
     "/asyncapi": "asyncapi.html",
     "/docs": "docs.html",

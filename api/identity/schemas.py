@@ -181,12 +181,13 @@ class AccountOut(ProfileOut):
     """An account as administrators see it, and the clinics that a doctor or staff member works in."""
 
     is_active: bool
-    clinic_ids: list[UUID] = []
+    clinic_ids: list[UUID]
 
     @classmethod
     def of(cls, user: User, clinic_ids: list[UUID]) -> Self:
         """From the rows."""
-        return cls.model_validate(user).model_copy(update={"clinic_ids": clinic_ids})
+        profile = ProfileOut.model_validate(user).model_dump()
+        return cls(**profile, is_active=user.is_active, clinic_ids=clinic_ids)
 
 
 class AccountPage(BaseModel):

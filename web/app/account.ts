@@ -1,4 +1,4 @@
-import type { User, UserSession } from "../client/index.ts";
+import type { Profile, UserSession } from "../client/index.ts";
 import { api, currentUser, nextPage, signOut } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { confirmed } from "./dialog.ts";
@@ -6,12 +6,13 @@ import { byId, h, list, toast, trying, when } from "./dom.ts";
 import { mountHeader } from "./header.ts";
 import { mountKeys } from "./keys.ts";
 import { connect } from "./live.ts";
+import { mountProfile } from "./profile.ts";
 import { mountSecondFactor } from "./second-factor.ts";
 
-async function start(user: User): Promise<void> {
+async function start(user: Profile): Promise<void> {
   mountHeader(user);
   byId("connection").hidden = true;
-  byId("who").textContent = `${user.name} · ${user.email} · ${user.role}`;
+  byId("who").textContent = `${user.email} · ${user.role}`;
   const factor = await mountSecondFactor(() => location.assign(nextPage() ?? "/account"));
   byId("page").hidden = false;
   // A sign-in that must set a second factor up may do that, and nothing else: everything here waits for it.
@@ -22,8 +23,9 @@ async function start(user: User): Promise<void> {
   if (!locked) await unlock(user);
 }
 
-async function unlock(user: User): Promise<void> {
+async function unlock(user: Profile): Promise<void> {
   mountBell(connect(user), user);
+  mountProfile(user);
   byId("sessions-card").hidden = false;
   byId("everywhere").addEventListener("click", () => void trying(signOutEverywhere));
   await showSessions();

@@ -1,5 +1,6 @@
 import { newKey } from "../client/outbox.ts";
-import type { Problem, User } from "../client/types.ts";
+import type { Problem, Profile } from "../client/types.ts";
+import { leaveNotice } from "./notice.ts";
 
 const BASE = "/api/v1";
 
@@ -36,13 +37,20 @@ export async function renewSession(): Promise<boolean> {
   return navigator.locks ? navigator.locks.request("carebell.refresh", renew) : renew();
 }
 
+/** Whether this page was somebody's: when that ends they are told so. */
+let isInUse = false;
+
 /** Who is signed in. Nobody: off to the sign-in page, and back afterwards. */
-export function currentUser(): Promise<User> {
-  return api<User>("GET", "/users/me");
+export async function currentUser(): Promise<Profile> {
+  const user = await api<Profile>("GET", "/users/me");
+  isInUse = true;
+  return user;
 }
 
 export function goToSignIn(): Promise<never> {
-  if (!leaving) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.hash)}`);
+  if (leaving) return new Promise(() => undefined);
+  if (isInUse) leaveNotice("Your session has ended. Sign in to go on.");
+  location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.hash)}`);
   return new Promise(() => undefined);
 }
 

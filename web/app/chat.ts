@@ -62,6 +62,7 @@ class Chat {
     scroller.addEventListener("scroll", () => this.scrolled());
     byId("status").addEventListener("click", () => void trying(async () => this.open?.toggleStatus()));
     byId("new").hidden = this.me.role !== "patient";
+    if (this.me.role === "patient") byId("no-threads").textContent = "No conversation yet. Press the button above to ask an advisor.";
     byId("new").addEventListener("click", () => void trying(() => this.initiate()));
     form.addEventListener("submit", (event) => this.submit(event));
     box.addEventListener("input", () => this.open?.composing(box.value.trim() !== ""));

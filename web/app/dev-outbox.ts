@@ -18,7 +18,12 @@ async function refresh(): Promise<void> {
 }
 
 function row(sms: OutboxSms): HTMLElement {
-  return h("tr", {}, h("td", {}, h("time", { datetime: sms.created_at }, when(sms.created_at))), h("td", {}, sms.to), h("td", {}, sms.body));
+  return h("tr", {}, h("td", {}, h("time", { datetime: sms.created_at }, when(sms.created_at))), h("td", {}, sms.to), h("td", { class: "text" }, ...withLinks(sms.body)));
+}
+
+/** The links of a text as links: letters are there to be followed. */
+function withLinks(text: string): (Node | string)[] {
+  return text.split(/(https?:\/\/\S+)/).map((part, index) => (index % 2 ? h("a", { href: part }, part) : part));
 }
 
 void refresh();

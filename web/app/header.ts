@@ -9,7 +9,7 @@ export function mountHeader(user: User): void {
   const staff = worksAtDesk(user);
   byId("top").append(
     h("a", { class: "brand", href: "/" }, "Carebell"),
-    h("nav", { "aria-label": "Pages" }, staff && link("/staff", "Queue"), link("/chat", "Chat"), user.role === "admin" && link("/admin", "Nodes")),
+    h("nav", { "aria-label": "Pages" }, staff && link("/staff", "Queue"), link("/chat", "Chat"), user.role === "admin" && link("/people", "People"), user.role === "admin" && link("/admin", "Nodes")),
     h("span", { id: "connection", class: "connection", role: "status" }, "Connecting…"),
     h("button", { id: "bell", type: "button", popovertarget: "bell-panel", "aria-label": "Notifications" }, icon(BELL), h("b", { id: "bell-count" })),
     h("a", { class: "me", href: "/account", title: "Your account", "aria-current": location.pathname === "/account" ? "page" : undefined }, user.name),

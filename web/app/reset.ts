@@ -1,6 +1,7 @@
 import { api } from "./api.ts";
 import { byId } from "./dom.ts";
 import { onSubmit, tokenOfLink } from "./form.ts";
+import { leaveNotice } from "./notice.ts";
 
 const token = tokenOfLink();
 const forgot = byId<HTMLFormElement>("forgot");
@@ -14,5 +15,6 @@ onSubmit(forgot, async ({ email }) => {
 
 onSubmit(reset, async ({ password }) => {
   await api("POST", "/auth/reset", { token, password });
+  leaveNotice("Your new password is set. Sign in with it.");
   location.assign("/sign-in");
 });

@@ -1,18 +1,18 @@
-import type { SecondFactor, User } from "../client/types.ts";
-import { ApiError, api, goToSetup, nextPage } from "./api.ts";
+import { ApiError } from "./api.ts";
 import { byId } from "./dom.ts";
+import { enter } from "./enter.ts";
 import { onSubmit } from "./form.ts";
-import { worksAtDesk } from "./header.ts";
+import { showNotice } from "./notice.ts";
 
 const form = byId<HTMLFormElement>("sign-in");
 const secondStep = byId("second-step");
 
+showNotice();
+byId<HTMLAnchorElement>("register").search = location.search;
+
 onSubmit(form, async ({ email, password, otp }) => {
   try {
-    const { user } = await api<{ user: User }>("POST", "/auth/login", { email, password, ...(otp ? { otp } : {}) });
-    const factor = await api<SecondFactor>("GET", "/auth/second-factor");
-    if (factor.is_required && !factor.is_enabled) return goToSetup(destination(user));
-    location.assign(destination(user));
+    await enter(email!, password!, otp);
   } catch (error) {
     if (error instanceof ApiError && error.problem.error_code === "SECOND_FACTOR_REQUIRED" && secondStep.hidden) {
       secondStep.hidden = false;
@@ -22,8 +22,3 @@ onSubmit(form, async ({ email, password, otp }) => {
     throw error;
   }
 });
-
-/** Back to where they came from, if that is one of our own pages; else to where their day is. */
-function destination(user: User): string {
-  return nextPage() ?? (worksAtDesk(user) ? "/staff" : "/chat");
-}

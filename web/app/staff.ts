@@ -3,7 +3,7 @@ import { api, currentUser } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { answer, confirmed } from "./dialog.ts";
 import { byId, h, list, spaced, toast, trying } from "./dom.ts";
-import { mountHeader, showConnection } from "./header.ts";
+import { mountHeader, showConnection, worksAtDesk } from "./header.ts";
 import { connect } from "./live.ts";
 import { mountScreens, showScreens } from "./screens.ts";
 import { actionsOn, inWords, type Action } from "./tickets.ts";
@@ -29,16 +29,26 @@ async function start(user: User): Promise<void> {
   byId("next").addEventListener("click", () => void trying(callNext));
   byId("add").addEventListener("click", () => void trying(addTicket));
   mountScreens();
-  const { items } = await api<Page<Clinic>>("GET", "/clinics?limit=100");
+  const { items } = worksAtDesk(user) ? await api<Page<Clinic>>("GET", "/clinics?limit=100") : { items: [] };
+  if (!items.length) return nothingHere(worksAtDesk(user) ? "no-clinic" : "not-here");
   options(clinicBox, items, "clinic");
   await chooseClinic();
+}
+
+/** Say why there is no desk, and what to do about it. */
+function nothingHere(why: string): void {
+  byId(why).hidden = false;
+  byId("page").hidden = true;
+  byId("connection").hidden = true;
 }
 
 async function chooseClinic(): Promise<void> {
   remember("clinic", clinicBox.value);
   const queues = await api<Queue[]>("GET", `/clinics/${clinicBox.value}/queues`);
   options(queueBox, queues, "queue");
-  await chooseQueue();
+  byId("no-queue").hidden = queues.length > 0;
+  byId("work").hidden = queues.length === 0;
+  if (queues.length) await chooseQueue();
   await showScreens(clinicBox.value, queues);
 }
 

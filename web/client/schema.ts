@@ -10,7 +10,7 @@ export interface AccountOut {
   department: string | null;
   created_at: string;
   is_active: boolean;
-  clinic_ids?: string[];
+  clinic_ids: string[];
 }
 
 export interface AccountPage {
@@ -291,6 +291,17 @@ export interface PollOut {
 export interface Position {
   epoch: string;
   seq: number;
+}
+
+export interface ProfileOut {
+  id: string;
+  email: string;
+  name: string;
+  role: Role;
+  phone: string | null;
+  specialization: string | null;
+  department: string | null;
+  created_at: string;
 }
 
 export interface QueueOut {

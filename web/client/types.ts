@@ -5,17 +5,20 @@
 import type * as wire from "./schema.ts";
 
 export type Account = wire.AccountOut;
+export type AccountPage = wire.AccountPage;
 export type ApiKey = wire.ApiKeyOut;
 export type Clinic = wire.ClinicOut;
 export type Counter = wire.CounterOut;
 export type Enrolment = wire.EnrolmentOut;
 export type HubNode = wire.HubNodeOut;
+export type Invitation = wire.InvitationOut;
 export type Message = wire.ChatMessage;
 export type NewApiKey = wire.NewApiKeyOut;
 export type Notification = wire.NotificationOut;
 export type OutboxSms = wire.OutboxMessage;
 export type Pairing = wire.PairingOut;
 export type PairingPoll = wire.PollOut;
+export type Profile = wire.ProfileOut;
 export type Participant = wire.ParticipantOut;
 export type Position = wire.Position;
 export type Queue = wire.QueueOut;
