@@ -2,7 +2,7 @@
 
 While a follower's socket is full, nothing is written to it; what happens meanwhile is kept once for all such followers
 of the channel, the newest event of each thing only. Each gets from that what lies after its own position.
-docs/decisions/0019-slow-readers.md says why.
+docs/decisions/0021-slow-readers.md says why.
 """
 
 from typing import Any, Final
