@@ -109,7 +109,6 @@ def test_the_proxy_brings_every_socket_to_the_hubs(compose: dict[str, Any]) -> N
     for path in HUB_PATHS:
         assert pattern.search(path), path
     assert "proxy_pass http://hubs;" in block
-    assert "Upgrade $http_upgrade" in block
     # The list above is whole: every pattern of the hub is in it once.
     served = [known for known, _kind in node._PATHS]
     assert [sum(1 for path in HUB_PATHS if known.fullmatch(path)) for known in served] == [1] * len(HUB_PATHS)
@@ -133,6 +132,28 @@ def test_the_proxy_knows_every_web_service(compose: dict[str, Any]) -> None:
     content = compose["configs"]["proxy"]["content"]
     servers = set(re.findall(r"server ([\w-]+):8000;", content))
     assert servers == {"api", "hub-1", "hub-2"} == set(compose["services"]["proxy"]["depends_on"])
+
+
+def test_the_proxy_says_to_everybody_who_is_asking(compose: dict[str, Any]) -> None:
+    content = compose["configs"]["proxy"]["content"]
+    server = re.sub(r"#.*", "", content[content.index("server {") :])
+    for_all = set(re.findall(r"proxy_set_header (\S+)", re.sub(r"location .*?\{.*?\}", "", server, flags=re.DOTALL)))
+    assert for_all == {"Host", "X-Forwarded-For", "X-Forwarded-Proto", "Upgrade", "Connection"}
+    assert "Upgrade $http_upgrade" in server
+    for block in re.findall(r"location .*?\{(.*?)\}", server, re.DOTALL):
+        # nginx: "inherited from the previous level if and only if there are no proxy_set_header directives defined".
+        own = set(re.findall(r"proxy_set_header (\S+)", block))
+        assert own == set() or for_all <= own, block
+
+
+def test_what_opens_a_ticket_is_not_in_the_log_of_the_proxy(compose: dict[str, Any]) -> None:
+    content = compose["configs"]["proxy"]["content"]
+    assert "$uri" not in re.search(r"log_format .*", content)[0]  # type: ignore[index]
+    pattern, instead = re.search(r"map \$uri \$logged \{ ~(\S+) (\S+); default \$uri; \}", content).groups()  # type: ignore[union-attr]
+    assert re.match(pattern, "/ticket/abc-DEF_12")
+    assert re.match(pattern, "/api/v1/queue/tickets/abc-DEF_12")
+    assert not re.match(pattern, "/api/v1/queue/tickets")
+    assert "/" in instead
 
 
 # --- the image ---

@@ -33,6 +33,17 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
+class _OneMeaning(yaml.SafeLoader):
+    """As Compose reads: a name that stands twice in a mapping is an error, where PyYAML takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(name) for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands twice, {node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
 def read_compose(variables: Mapping[str, str]) -> dict[str, Any]:
     """The whole file, anchors resolved and variables put in."""
 
@@ -44,7 +55,7 @@ def read_compose(variables: Mapping[str, str]) -> dict[str, Any]:
         return interpolate(node, variables) if isinstance(node, str) else node
 
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    compose: dict[str, Any] = resolved(yaml.safe_load(text))
+    compose: dict[str, Any] = resolved(yaml.load(text, _OneMeaning))  # noqa: S506 - a safe loader
     return compose
 
 
