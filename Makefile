@@ -22,8 +22,8 @@ test: .test lint types contracts web-test ## check everything: lint, types, impo
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: fuzz
-fuzz: .test ## try the API with random input for as long as it takes (FUZZ_EXAMPLES=200 for each operation and role)
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} $(BIN)/python -m pytest tests/fuzz
+fuzz: .test ## random input for API and sockets (FUZZ_EXAMPLES=200 for each operation and role, FUZZ_CONNECTIONS=24000)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} FUZZ_CONNECTIONS=$${FUZZ_CONNECTIONS:-24000} $(BIN)/python -m pytest tests/fuzz
 
 .PHONY: lint
 lint: .test ## check style with ruff

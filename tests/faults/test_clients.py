@@ -1,14 +1,11 @@
-"""Clients that vanish, are cut off in the middle of a frame, or send rubbish: others notice nothing."""
+"""Clients that vanish, or are cut off in the middle of a frame: others notice nothing."""
 
-import asyncio
-import random
-from contextlib import suppress
 from pathlib import Path
 
 from core.runtime import Runtime
 from core.settings import Settings
 from tests.faults.scenes import PATIENCE_SECONDS, Traffic, create_board, create_talk, hub, settle
-from tests.support.fleet import Ending, fleet, masked
+from tests.support.fleet import Ending, fleet
 from tests.support.tcp_proxy import Direction, tcp_proxy
 from tests.support.web import eventually
 
@@ -75,46 +72,3 @@ async def test_connections_cut_in_the_middle_of_a_frame(runtime: Runtime, settin
         assert speaker.endings == [Ending(was_told=False, code=None)] * len(cuts)
         assert speaker.modes.count("snapshot") == 1
         assert reader.endings == []
-
-
-async def _send_rubbish(port: int, dice: random.Random) -> None:
-    """One connection: rubbish at once, in place of frames, or inside of frames whose heads are right."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    kind = dice.randrange(3)
-    rubbish = dice.randbytes(dice.randrange(1, 4_000))
-    if kind:
-        writer.write(
-            b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        await reader.readuntil(b"\r\n\r\n")
-    if kind == 2:
-        rubbish = masked(0x1, b'{"type":"hello"}') + masked(dice.choice((0x0, 0x1, 0x2, 0x8, 0x9, 0xA)), rubbish)
-    writer.write(rubbish)
-    if dice.random() < 0.5:
-        writer.write_eof()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await reader.read()
-    writer.transport.abort()
-
-
-async def test_random_bytes_never_take_the_process_down(runtime: Runtime, settings: Settings, tmp_path: Path) -> None:
-    talk = await create_talk(runtime)
-    async with hub(settings, tmp_path) as web, fleet(web.port) as clients:
-        speaker = clients.follow(talk.channel, talk.patient.access_token)
-        clients.follow(talk.channel, talk.doctor.access_token)
-        await eventually(lambda: clients.standing_at(web.port) == 2, PATIENCE_SECONDS)
-        traffic, dice = Traffic(runtime), random.Random(20_260)
-        traffic.talk(speaker)
-        for _ in range(30):
-            attempts = (_send_rubbish(web.port, dice) for _ in range(20))
-            outcomes = await asyncio.gather(*attempts, return_exceptions=True)
-            assert {type(outcome) for outcome in outcomes} <= {type(None), ConnectionResetError, BrokenPipeError}
-        await traffic.another(3, speaker)
-        await traffic.stop()
-        await settle(runtime, clients)
-        assert web.process.returncode is None
-        assert [follower.endings for follower in clients.followers] == [[], []]
-        assert not speaker.failures
-        assert "Traceback" not in web.log.read_text()
