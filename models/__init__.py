@@ -7,7 +7,7 @@ from models.clinic import Clinic, ClinicMember
 from models.email import Email
 from models.hub_node import HubNode
 from models.invitation import Invitation
-from models.notification import Delivery, LocalMessage, Notification
+from models.notification import Delivery, LocalMessage, Notification, NotificationPreference
 from models.patient import Patient
 from models.queue import Counter, Queue, Ticket, TicketNumber, TicketTransition
 from models.screen import Pairing, Screen
@@ -29,6 +29,7 @@ __all__ = [
     "LocalMessage",
     "Message",
     "Notification",
+    "NotificationPreference",
     "Pairing",
     "PasswordReset",
     "Patient",

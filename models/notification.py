@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Identified, Timestamped
@@ -40,6 +40,15 @@ class Notification(Identified, Timestamped, Base):
     count: Mapped[int] = mapped_column(server_default="1", default=1)
     read_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+
+
+class NotificationPreference(Base):
+    """What a person does not want by SMS (types of notifications). Without a row they want all of it."""
+
+    __tablename__ = "notification_preferences"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    sms_off: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
 
 
 class Delivery(Identified, Timestamped, Base):

@@ -37,6 +37,7 @@ REST: Final = (
     "OutboxMessage",
     "PairingOut",
     "PollOut",
+    "PreferencesOut",
     "ProfileOut",
     "QueueOut",
     "ScreenPage",

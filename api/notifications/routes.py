@@ -6,7 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.deps import PageLimit, PublicUnit, SignedIn, Unit
-from api.notifications.schemas import NotificationFeed, NotificationOut, Outbox, OutboxMessage, Unread
+from api.notifications.schemas import (
+    NotificationFeed,
+    NotificationOut,
+    Outbox,
+    OutboxMessage,
+    Preferences,
+    PreferencesOut,
+    Unread,
+)
 from api.schema_docs import problems
 from core.access import PEOPLE, PUBLIC
 from domain.notifications import actions, policy, queries
@@ -39,6 +47,18 @@ async def mark_all_read(unit: Unit, actor: SignedIn) -> Unread:
     """Mark all of them as read."""
     await actions.mark_all_read(unit)
     return Unread(unread=await queries.count_unread(unit.session, policy.user_of(actor)))
+
+
+@router.get("/preferences", responses=problems(401), openapi_extra=PEOPLE.label)
+async def get_preferences(unit: Unit, actor: SignedIn) -> PreferencesOut:
+    """What the caller is told by SMS."""
+    return PreferencesOut(sms=await queries.sms_choices(unit.session, policy.user_of(actor)))
+
+
+@router.patch("/preferences", responses=problems(401), openapi_extra=PEOPLE.label)
+async def change_preferences(unit: Unit, _: SignedIn, body: Preferences) -> PreferencesOut:
+    """Turn types of news on and off by SMS. In the product all of it is told."""
+    return PreferencesOut(sms=await actions.choose_sms(unit, body.sms))
 
 
 @router.patch("/{notification_id}/read", responses=problems(401, 404), openapi_extra=policy.OWNER.label)

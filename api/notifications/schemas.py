@@ -50,6 +50,18 @@ class Unread(BaseModel):
     unread: int
 
 
+class PreferencesOut(BaseModel):
+    """Which types of news the caller wants by SMS, besides in the product."""
+
+    sms: dict[NotificationType, bool]
+
+
+class Preferences(BaseModel):
+    """What is to change; a type that is not named stays as it is."""
+
+    sms: dict[NotificationType, bool]
+
+
 class OutboxMessage(BaseModel):
     """A text message that the ``local`` provider took."""
 

@@ -1,5 +1,6 @@
 """What is told to people, and what they do with it. Each function checks, changes and emits; the door commits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from core.unit_of_work import UnitOfWork
 from domain.notifications import policy, queries, rules
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted, user_channel
 from domain.notifications.rules import DeliveryStatus, NotificationType
-from models import Delivery, Notification
+from models import Delivery, Notification, NotificationPreference
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,16 @@ class Sms:
 
 
 async def notify(unit: UnitOfWork, user_id: UUID | None, news: News, sms: Sms) -> Notification:
-    """Tell a person, in the product and by SMS; without ``user_id`` by SMS only.
+    """Tell a person, in the product and by SMS unless they do not want that; without ``user_id`` by SMS only.
 
     What joins an unread notification is not sent again.
     """
     if user_id is not None:
         await queries.lock_inbox(unit.session, user_id)
     notification = await _upsert(unit, user_id, news)
-    if notification.count == 1:
-        phones = await queries.find_phones(unit.session, [user_id] if user_id else [])
+    is_muted = user_id is not None and await queries.has_muted(unit.session, user_id, news.type)
+    if notification.count == 1 and not is_muted:
+        phones = await queries.find_phones(unit.session, [user_id] if user_id else [], news.type)
         plan_delivery(unit, notification, news.text.sms, sms, phones.get(user_id) if user_id else None)
     await _tell(unit, notification)
     return notification
@@ -100,6 +102,23 @@ async def mark_subject_read(unit: UnitOfWork, user_id: UUID, subject_key: str, s
     if notification is not None and notification.data["seq"] <= seq:
         await _set_read(unit, notification)
         await _tell(unit, notification)
+
+
+async def choose_sms(unit: UnitOfWork, changes: Mapping[NotificationType, bool]) -> dict[NotificationType, bool]:
+    """Say which news the caller wants by SMS; a type that is not named stays. Returns all of them.
+
+    What is on its way already is looked at again before it is sent. Raises ``Authentication``.
+    """
+    user_id = policy.user_of(unit.actor)
+    await queries.lock_inbox(unit.session, user_id)
+    wanted = {**await queries.sms_choices(unit.session, user_id), **changes}
+    off = [kind for kind, is_wanted in wanted.items() if not is_wanted]
+    await unit.session.execute(
+        insert(NotificationPreference)
+        .values(user_id=user_id, sms_off=off)
+        .on_conflict_do_update(index_elements=[NotificationPreference.user_id], set_={"sms_off": off})
+    )
+    return wanted
 
 
 async def _upsert(unit: UnitOfWork, user_id: UUID | None, news: News) -> Notification:

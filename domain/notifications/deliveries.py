@@ -116,6 +116,8 @@ def _move(delivery: Delivery, wanted: DeliveryStatus) -> None:
 async def _is_still_wanted(unit: UnitOfWork, notification: Notification) -> bool:
     """Looked at when it is sent, not only when it was planned."""
     kind = NotificationType(notification.type)
+    if notification.user_id and await queries.has_muted(unit.session, notification.user_id, kind):
+        return False
     ticket_id = notification.data.get("ticket_id")
     ticket = await queries.state_of_ticket(unit.session, UUID(ticket_id)) if ticket_id else None
     return rules.is_still_wanted(kind, notification.data, is_read=notification.read_at is not None, ticket=ticket)

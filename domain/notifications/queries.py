@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, String, Uuid, any_, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from core.errors import Validation
 from domain.notifications.errors import NotificationNotFound
 from domain.notifications.events import NotificationView
-from domain.notifications.rules import MAX_ATTEMPTS, DeliveryStatus
-from models import Delivery, LocalMessage, Notification, Patient, Ticket, User
+from domain.notifications.rules import MAX_ATTEMPTS, DeliveryStatus, NotificationType
+from models import Delivery, LocalMessage, Notification, NotificationPreference, Patient, Ticket, User
 
 SNAPSHOT_NOTIFICATIONS: Final = 20
 OUTBOX_MESSAGES: Final = 100
@@ -125,17 +126,40 @@ async def user_snapshot(session: AsyncSession, user_id: UUID) -> dict[str, Any]:
     }
 
 
-async def find_phones(session: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, str]:
-    """The numbers of active accounts, else those of their patient records; who has none is left out."""
+async def find_phones(
+    session: AsyncSession, user_ids: Collection[UUID], notification_type: NotificationType
+) -> dict[UUID, str]:
+    """The numbers of active accounts, else those of their patient records, for news of that type.
+
+    Who has none is left out, and who does not want such news by SMS.
+    """
     if not user_ids:
         return {}
     phone = func.coalesce(User.phone, Patient.phone)
     rows = await session.execute(
         select(User.id, phone)
         .outerjoin(Patient, Patient.user_id == User.id)
-        .where(User.id.in_(user_ids), User.is_active, phone.is_not(None))
+        .where(User.id.in_(user_ids), User.is_active, phone.is_not(None), ~_is_muted(User.id, notification_type))
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def has_muted(session: AsyncSession, user_id: UUID, notification_type: NotificationType) -> bool:
+    """Whether that person does not want news of that type by SMS."""
+    return bool(await session.scalar(select(_is_muted(literal(user_id, Uuid()), notification_type))))
+
+
+def _is_muted(
+    user_id: ColumnElement[UUID] | InstrumentedAttribute[UUID], notification_type: NotificationType
+) -> ColumnElement[bool]:
+    muted = literal(notification_type, String()) == any_(NotificationPreference.sms_off)
+    return select(NotificationPreference.user_id).where(NotificationPreference.user_id == user_id, muted).exists()
+
+
+async def sms_choices(session: AsyncSession, user_id: UUID) -> dict[NotificationType, bool]:
+    """For each type of news, whether that person wants it by SMS."""
+    off = await session.scalar(select(NotificationPreference.sms_off).where(NotificationPreference.user_id == user_id))
+    return {kind: kind not in (off or []) for kind in NotificationType}
 
 
 async def state_of_ticket(session: AsyncSession, ticket_id: UUID) -> tuple[str, int] | None:

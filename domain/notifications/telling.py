@@ -161,7 +161,9 @@ async def _plan_sms(unit: UnitOfWork, fresh: Sequence[Notification]) -> None:
         return
     settings = get_settings()
     sms = Sms(settings.default_phone_region, delay=timedelta(seconds=settings.chat_sms_delay_seconds))
-    phones = await queries.find_phones(unit.session, [one.user_id for one in fresh if one.user_id])
+    phones = await queries.find_phones(
+        unit.session, [one.user_id for one in fresh if one.user_id], NotificationType.MESSAGE_RECEIVED
+    )
     for one in fresh:
         # The text of an SMS names nobody: it is the same whoever wrote.
         body = rules.message_received("", settings.public_url).sms

@@ -110,6 +110,12 @@ async def notification(world: World, _: Party) -> Call:
     return Call(path={"notification_id": await world.notification_id()})
 
 
+@request_for("PATCH /api/v1/notifications/preferences")
+async def change_preferences(_: World, __: Party) -> Call:
+    """All as usual."""
+    return Call(json={"sms": {"ticket.called": True}})
+
+
 @request_for("POST /api/v1/queue/tickets")
 async def take_ticket(world: World, _: Party) -> Call:
     """A number."""

@@ -152,3 +152,18 @@ async def test_the_link_in_the_sms_of_a_call_opens_the_ticket(client: httpx.Asyn
     assert page == "http://localhost:8000/ticket"
     response = await client.get(f"/api/v1/queue/tickets/{word}")
     assert (response.status_code, response.json()["code"]) == (200, ticket.code)
+
+
+async def test_preferences_say_what_comes_by_sms(client: httpx.AsyncClient, person: Person) -> None:
+    address = f"{BASE}/preferences"
+    assert (await client.get(address)).status_code == 401
+    everything = {"sms": {"ticket.called": True, "message.received": True}}
+    assert (await client.get(address, headers=person.bearer)).json() == everything
+    changed = await client.patch(address, json={"sms": {"message.received": False}}, headers=person.bearer)
+    assert changed.json() == {"sms": {"ticket.called": True, "message.received": False}}
+    assert (await client.get(address, headers=person.bearer)).json() == changed.json()
+    for bad in ({"sms": {"weather": False}}, {"sms": {"ticket.called": None}}, {}):
+        refused = await client.patch(address, json=bad, headers=person.bearer)
+        assert (refused.status_code, refused.json()["error_code"]) == (422, "VALIDATION")
+    back = await client.patch(address, json={"sms": {"message.received": True}}, headers=person.bearer)
+    assert back.json() == everything

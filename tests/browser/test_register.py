@@ -82,3 +82,14 @@ async def test_the_own_profile_is_changed(open_page: OpenPage, patient: Person) 
     await expect(page.get_by_label("Mobile number")).to_have_value("")
     await page.get_by_role("button", name="Send me the link").click()
     await expect(page.locator("#password-news")).to_contain_text("on its way")
+
+
+async def test_text_messages_are_turned_off_and_stay_off(open_page: OpenPage, patient: Person) -> None:
+    page = await open_page("/account", patient)
+    called = page.get_by_label("When my ticket is called")
+    await expect(called).to_be_checked()
+    await called.uncheck()
+    await expect(page.locator("#sms-news")).to_have_text("Saved.")
+    await page.reload()
+    await expect(called).not_to_be_checked()
+    await expect(page.get_by_label("When I have not read a message")).to_be_checked()

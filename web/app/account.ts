@@ -6,6 +6,7 @@ import { byId, h, list, toast, trying, when } from "./dom.ts";
 import { mountHeader } from "./header.ts";
 import { mountKeys } from "./keys.ts";
 import { connect } from "./live.ts";
+import { mountPreferences } from "./preferences.ts";
 import { mountProfile } from "./profile.ts";
 import { mountSecondFactor } from "./second-factor.ts";
 
@@ -26,6 +27,7 @@ async function start(user: Profile): Promise<void> {
 async function unlock(user: Profile): Promise<void> {
   mountBell(connect(user), user);
   mountProfile(user);
+  await mountPreferences(user);
   byId("sessions-card").hidden = false;
   byId("everywhere").addEventListener("click", () => void trying(signOutEverywhere));
   await showSessions();

@@ -293,6 +293,10 @@ export interface Position {
   seq: number;
 }
 
+export interface PreferencesOut {
+  sms: Record<string, boolean>;
+}
+
 export interface ProfileOut {
   id: string;
   email: string;

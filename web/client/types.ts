@@ -18,6 +18,7 @@ export type Notification = wire.NotificationOut;
 export type OutboxSms = wire.OutboxMessage;
 export type Pairing = wire.PairingOut;
 export type PairingPoll = wire.PollOut;
+export type Preferences = wire.PreferencesOut;
 export type Profile = wire.ProfileOut;
 export type Participant = wire.ParticipantOut;
 export type Position = wire.Position;
