@@ -29,6 +29,7 @@ class Channel:
     """Made when the first socket of this node wants it; gone some time after the last has left."""
 
     __slots__ = (
+        "__weakref__",
         "_behind",
         "_conflation",
         "_ring",

@@ -120,7 +120,7 @@ class Commands:
 
     async def _hello(self, session: Session, frame: Hello) -> None:
         if frame.token is not None:
-            session.take(await sign_in.by_either(self._runtime, frame.token))
+            await self._sign_in(session, frame.token)
         session.welcome(session.actor or ANONYMOUS)
         if frame.id is not None:
             session.send(Ack(id=frame.id))
@@ -174,11 +174,15 @@ class Commands:
             session.send(Ack(id=frame.id))
 
     async def _auth(self, session: Session, frame: Auth) -> None:
-        fresh = await sign_in.by_either(self._runtime, frame.token)
+        await self._sign_in(session, frame.token)
+        session.send(Ack(id=frame.id))
+
+    async def _sign_in(self, session: Session, credential: str) -> None:
+        """What somebody follows is theirs: whoever comes after them must not go on with it."""
+        fresh = await sign_in.by_either(self._runtime, credential)
         if session.actor is not None and session.actor.user_id not in {None, fresh.actor.user_id}:
             raise Authentication("A living socket cannot change its user; open another.")
         session.take(fresh)
-        session.send(Ack(id=frame.id))
 
     async def _note_refusal(self, session: Session, frame: ClientFrame, refusal: Refusal) -> None:
         """Into the audit, by the hundred a minute at most: a socket may ask far more often."""

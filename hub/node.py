@@ -223,7 +223,7 @@ class Node:
             screen.send_frame(text_frame(encode(news)))
 
     def _on_restart(self, channel: Channel) -> None:
-        self.subscriptions.forget(channel.name)
+        self.subscriptions.forget(channel)
         for member in channel.followers:
             if isinstance(member, Session):
                 member.restart(channel)

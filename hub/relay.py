@@ -100,6 +100,8 @@ class Relay:
         """The channel of that name, listening and at a known position. Raises what the database raises."""
         channel = self._channels.get(name)
         if channel is not None and channel.is_placed:
+            # Whoever asked joins in a moment: not dropped under their hands for having been idle before.
+            channel.idle_since = time.monotonic()
             return channel
         opening = self._opening.get(name)
         if opening is None:

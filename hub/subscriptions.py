@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -42,7 +43,8 @@ class Subscriptions:
         self._relay = relay
         self._reading: dict[str, asyncio.Task[Snapshot]] = {}
         self._resuming: dict[tuple[str, int], asyncio.Task[list[Entry]]] = {}
-        self._latest: dict[str, Snapshot] = {}
+        # Gone with its channel: a node does not keep the words of every thread that somebody once looked at.
+        self._latest: WeakKeyDictionary[Channel, Snapshot] = WeakKeyDictionary()
         self.by_mode: Counter[str] = Counter()
 
     def serves(self, name: str) -> bool:
@@ -64,7 +66,7 @@ class Subscriptions:
             snapshot = await self._snapshot(channel, kind, subject)
             later = channel.since(snapshot.position.seq)
             if later is None or (channel.seq and snapshot.position.epoch != channel.epoch):
-                self._latest.pop(name, None)
+                self.forget(channel)
                 continue
             at = snapshot.position
             answer = Subscribed(
@@ -106,7 +108,8 @@ class Subscriptions:
 
     async def _read_after(self, channel: Channel, seq: int) -> list[bytes] | None:
         entries = await self._entries_after(channel.name, seq)
-        if not entries or entries[0].seq != seq + 1:
+        # One by one: pruning goes by time, which is not quite the order of sequences, and may leave a hole inside.
+        if not entries or any(entry.seq != at for at, entry in enumerate(entries, seq + 1)):
             return None
         # The channel has gone on while Postgres was read; whatever it has delivered meanwhile is in its ring.
         rest = channel.since(entries[-1].seq)
@@ -129,29 +132,29 @@ class Subscriptions:
             return (await streams.read(session, {name: seq}, _RESUME_AT_MOST))[name]
 
     async def _snapshot(self, channel: Channel, kind: Kind, subject: UUID) -> Snapshot:
-        latest = self._latest.get(channel.name)
+        latest = self._latest.get(channel)
         if latest is not None and latest.position.epoch == channel.epoch:
             later = channel.since(latest.position.seq)
             if later is not None and len(later) <= _SNAPSHOT_MAY_LAG:
                 return latest
         reading = self._reading.get(channel.name)
         if reading is None:
-            reading = asyncio.create_task(self._read_snapshot(channel.name, kind, subject))
+            reading = asyncio.create_task(self._read_snapshot(channel, kind, subject))
             self._reading[channel.name] = reading
             reading.add_done_callback(lambda _: self._reading.pop(channel.name, None))
         return await asyncio.shield(reading)
 
-    async def _read_snapshot(self, name: str, kind: Kind, subject: UUID) -> Snapshot:
+    async def _read_snapshot(self, channel: Channel, kind: Kind, subject: UUID) -> Snapshot:
         async with self._database.snapshot() as session:
-            position = await streams.position(session, name)
+            position = await streams.position(session, channel.name)
             state = await kind.snapshot(session, subject)
         snapshot = Snapshot(position, msgspec.Raw(msgspec.json.encode(state)))
-        self._latest[name] = snapshot
+        self._latest[channel] = snapshot
         return snapshot
 
-    def forget(self, name: str) -> None:
-        """Drop what is kept of a channel that this node no longer serves."""
-        self._latest.pop(name, None)
+    def forget(self, channel: Channel) -> None:
+        """Read the state anew for whoever asks next."""
+        self._latest.pop(channel, None)
 
     @staticmethod
     def _join(channel: Channel, member: Member, answer: Subscribed, later: list[bytes]) -> None:

@@ -89,6 +89,21 @@ async def test_resume_brings_exactly_what_was_missed(runtime: Runtime, web: WebP
             assert (await screen.subscribe(channel, epoch=missed["epoch"], seq=999))["mode"] == "snapshot"
 
 
+async def test_a_second_hello_does_not_make_a_socket_somebody_elses(runtime: Runtime, web: WebProcess) -> None:
+    patient, doctor, channel = await _support_thread(runtime)
+    stranger = await create_person(runtime)
+    async with open_socket(web.url, patient.access_token) as socket:
+        assert (await socket.subscribe(channel))["type"] == "subscribed"
+        refused = await socket.ask(type="hello", token=stranger.access_token)
+        assert refused["error_code"] == "AUTHENTICATION"
+        assert (await socket.ask(type="hello", token=patient.access_token))["type"] == "ack"
+        sent = await socket.ask(type="send", channel=channel, key=uuid4().hex, body="still me")
+        assert sent["message"]["sender_id"] == str(patient.id)
+    async with open_socket(web.url) as visitor:
+        assert (await visitor.ask(type="hello", token=doctor.access_token))["type"] == "ack"
+        assert (await visitor.subscribe(channel))["type"] == "subscribed"
+
+
 async def test_chat_between_two_processes(runtime: Runtime, web: WebProcess, other_web: WebProcess) -> None:
     patient, doctor, channel = await _support_thread(runtime)
     async with (
