@@ -1,6 +1,6 @@
 """How a socket signs in at its handshake: bearer header, ``?ticket=``, ``?token=`` or the session cookie.
 
-The fifth way, a first frame ``hello`` with a token, is a command.
+The fifth way, a first frame ``hello`` with a token, is a command. Server-Sent Events sign in by their headers alone.
 """
 
 from collections.abc import Mapping
@@ -33,22 +33,32 @@ async def sign_in_of_handshake(request: HandshakeRequest, runtime: Runtime) -> S
     A cookie that is no longer valid counts as nothing shown: a browser sends it whether the page wants it or not,
     and boards are for everybody.
     """
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and bearer:
-        return await sign_in.by_token(runtime, bearer.strip())
     query = parse_qs(request.query)
-    if "ticket" in query:
+    if _bearer(request.headers) is None and "ticket" in query:
         return await sign_in.by_ticket(runtime, query["ticket"][0])
-    if "token" in query:
+    if _bearer(request.headers) is None and "token" in query:
         return await sign_in.by_token(runtime, query["token"][0])
-    cookie = _cookie(request.headers)
+    return await sign_in_of_headers(request.headers, runtime)
+
+
+async def sign_in_of_headers(headers: Mapping[str, str], runtime: Runtime) -> SignIn | None:
+    """The same where nothing is taken from the address: a bearer token, or the session cookie. Raises the same."""
+    bearer = _bearer(headers)
+    if bearer is not None:
+        return await sign_in.by_token(runtime, bearer)
+    cookie = _cookie(headers)
     if cookie is None:
         return None
-    _check_origin(request.headers, runtime.settings)
+    _check_origin(headers, runtime.settings)
     try:
         return await sign_in.by_token(runtime, cookie)
     except Authentication:
         return None
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token else None
 
 
 def _cookie(headers: Mapping[str, str]) -> str | None:

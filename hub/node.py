@@ -10,11 +10,9 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.clock import now
 from core.errors import Refusal
 from core.logging import get_logger
 from core.runtime import Runtime
-from domain.identity import queries as identity
 from hub.channels import Channel
 from hub.close_codes import CloseCode
 from hub.commands import Commands
@@ -23,6 +21,7 @@ from hub.frames import ClientFrame, Degraded, Goodbye, Recovered, encode
 from hub.handshake import NOT_SERVED, UNAVAILABLE, HandshakeRequest, Rejection
 from hub.relay import Relay
 from hub.sessions import Session
+from hub.sign_ins import Follower, SignIns
 from hub.subscriptions import Subscriptions
 from hub.wire import text_frame
 
@@ -43,7 +42,7 @@ _PATHS: Final = (
 
 
 @runtime_checkable
-class Stream(Protocol):
+class Stream(Follower, Protocol):
     """A follower without a socket: a response that goes on (hub/sse.py)."""
 
     def send_frame(self, frame: bytes) -> None:
@@ -71,12 +70,13 @@ class Node:
         self.relay = Relay(runtime.settings, runtime.database, runtime.publisher, self._on_health, self._on_restart)
         self.subscriptions = Subscriptions(runtime.database, self.relay)
         self.commands = Commands(runtime, self.subscriptions)
+        self.sign_ins = SignIns(runtime.database, lambda: [*self.sessions, *self.screens])
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin; call inside the running loop."""
         self.relay.start()
-        for loop in (self._beat, self._end_sign_ins):
+        for loop in (self._beat, self.sign_ins.watch):
             self._tasks.append(asyncio.create_task(loop(), name=f"node-{loop.__name__}"))
 
     async def close(self) -> None:
@@ -191,27 +191,6 @@ class Node:
     def _portions(self) -> Iterator[list[Session]]:
         for index in range(_BEATS):
             yield [session for session in list(self.sessions) if session.id.int % _BEATS == index]
-
-    async def _end_sign_ins(self) -> None:
-        """Once a second: whose sign-in has run out, and, in one query for all sockets, whose was revoked."""
-        while True:
-            await asyncio.sleep(1)
-            at = now()
-            for session in list(self.sessions):
-                session.check_expiry(at)
-            by_sign_in: dict[UUID, list[Session]] = {}
-            for session in self.sessions:
-                if session.actor is not None and session.actor.session_id is not None:
-                    by_sign_in.setdefault(session.actor.session_id, []).append(session)
-            try:
-                async with self._runtime.database.reads() as database:
-                    ended = await identity.revoked_sessions(database, by_sign_in.keys())
-            except (SQLAlchemyError, OSError) as fault:
-                log.warning("revocations_unreadable", fault=type(fault).__name__)
-                continue
-            for sign_in in ended:
-                for session in by_sign_in[sign_in]:
-                    session.close(CloseCode.SESSION_REVOKED)
 
     def _on_health(self, is_healthy: bool) -> None:
         log.info("relay_connected" if is_healthy else "relay_degraded", sockets=len(self.sessions))

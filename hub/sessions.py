@@ -228,8 +228,13 @@ class Session:
             self._warned = True
             self.send(Expiring(expires_in_s=max(0.0, round(left, 1))))
 
+    def revoked(self) -> None:
+        """The sign-in has ended: signed out, deactivated, or run out of its days."""
+        self.close(CloseCode.SESSION_REVOKED)
+
     def restart(self, channel: Channel) -> None:
-        """The client was not given everything, or the channel could only go on from its head: it has to ask anew."""
+        """The client was not given everything, the channel could only go on from its head, or it is no longer for this
+        user: the client has to ask anew."""
         if self.channels.pop(channel.name, None) is not None:
             channel.leave(self)
             self.send(Resync(channel=channel.name))

@@ -6,23 +6,27 @@ browser's ``Last-Event-ID`` resumes.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
 
 from core.access import PUBLIC
 from core.actor import ANONYMOUS
 from core.runtime import Runtime
 from core.streams import Position
+from domain.identity.policy import check_scope_of_channel
 from domain.queueing.events import board_channel
 from hub.catalog import parse_channel
 from hub.channels import Channel
+from hub.credentials import sign_in_of_headers
 from hub.frames import Degraded, Event, EventRecord, Heartbeat, Recovered, ServerFrame, Subscribed, encode
 from hub.joined_writes import Outlet
 from hub.node import Node
+from hub.sign_in import SignIn
 from hub.wire import text_payload
 
 _QUEUE_LIMIT: Final = 1024
@@ -34,9 +38,12 @@ _frame: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
 class Screen:
     """A member of a channel whose frames are read by a response. One that falls behind is ended; it comes back."""
 
-    def __init__(self) -> None:
-        """Empty."""
+    def __init__(self, sign_in: SignIn | None = None) -> None:
+        """``sign_in`` of whoever reads; visitors have none. The stream ends with it."""
+        self.actor = sign_in.actor if sign_in else None
+        self.channels: dict[str, Channel] = {}
         self.frames: asyncio.Queue[bytes] = asyncio.Queue()
+        self._expires_at = sign_in.expires_at if sign_in else None
         self._is_ended = False
 
     @property
@@ -65,6 +72,19 @@ class Screen:
         """Nothing more is sent."""
         self._is_ended = True
         self.frames.put_nowait(_END)
+
+    def check_expiry(self, now: datetime) -> None:
+        """A browser comes back by itself, with what it has by then."""
+        if self._expires_at is not None and self._expires_at <= now:
+            self.end()
+
+    def revoked(self) -> None:
+        """The sign-in has ended, and the stream with it."""
+        self.end()
+
+    def restart(self, channel: Channel) -> None:
+        """Let it come back."""
+        self.end()
 
 
 def position_of(last_event_id: str | None) -> Position | None:
@@ -105,19 +125,28 @@ def event_stream_router(runtime: Runtime, node: Node) -> APIRouter:
     @router.get(
         "/queues/{queue_id}/board/events",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {}}, "description": "Snapshot, then events as they happen."}},
+        responses={
+            200: {"content": {"text/event-stream": {}}, "description": "Snapshot, then events as they happen."},
+            401: {"description": "The token that was shown is not valid."},
+            403: {"description": "The key that was shown is not for this board."},
+            404: {"description": "There is no such queue."},
+        },
         openapi_extra=PUBLIC.label,
     )
     async def board_events(
-        queue_id: UUID, last_event_id: Annotated[str | None, Header(max_length=200)] = None
+        request: Request, queue_id: UUID, last_event_id: Annotated[str | None, Header(max_length=200)] = None
     ) -> StreamingResponse:
-        """The board, live. Public. Resumes after ``Last-Event-ID``."""
+        """The board, live. Public. Resumes after ``Last-Event-ID``. Read with a sign-in, it ends with that."""
         name = board_channel(queue_id)
         kind, subject = parse_channel(name)
+        sign_in = await sign_in_of_headers(request.headers, runtime)
+        actor = sign_in.actor if sign_in else ANONYMOUS
+        check_scope_of_channel(actor, name)
         async with runtime.database.reads() as session:
-            await kind.authorise(session, ANONYMOUS, subject)
-        screen = Screen()
+            await kind.authorise(session, actor, subject)
+        screen = Screen(sign_in)
         channel = await node.subscriptions.follow(screen, name, kind, subject, position_of(last_event_id), {})
+        screen.channels[name] = channel
 
         def leave() -> None:
             channel.leave(screen)

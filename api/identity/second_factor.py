@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from api.audit.refusals import note_refusal
 from api.deps import SettingsOf, SignedIn, Unit, runtime_of
 from api.identity.schemas import OneTimeCode, Password
 from api.schema_docs import problems
@@ -60,7 +61,9 @@ async def _limited(request: Request, actor: SignedIn) -> AsyncIterator[None]:
     limit = RateLimit("second_factor", settings.login_failures, settings.login_failure_minutes * 60)
     retry_after = await limits.hit(limit, actor.label)
     if retry_after is not None:
-        raise TooManyRequests(retry_after=retry_after)
+        refusal = TooManyRequests(retry_after=retry_after)
+        await note_refusal(request, refusal)
+        raise refusal
     yield
     await limits.forget(limit, actor.label)
 

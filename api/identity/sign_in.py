@@ -5,7 +5,7 @@ from fastapi import Request
 from api.deps import runtime_of
 from api.identity.login_limit import LoginLimit, email_digest
 from core.actor import ANONYMOUS
-from core.errors import Validation
+from core.errors import Refusal, TooManyRequests, Validation
 from core.runtime import Runtime
 from domain.audit.actions import write_entry
 from domain.audit.rules import AuditAction
@@ -28,35 +28,44 @@ async def sign_in(request: Request, email: str, password: str, otp: str | None =
     """
     runtime = runtime_of(request)
     login_limit = LoginLimit(runtime, email)
-    await login_limit.begin()
+    known = await _find(runtime, email)
     try:
-        key = email_key(email)
-    except Validation:
-        known = None
-    else:
-        async with runtime.database.reads() as session:
-            known = await find_credentials(session, key)
+        await login_limit.begin()
+    except TooManyRequests as locked:
+        await _note_failure(runtime, email, known, locked)
+        raise
     cost = runtime.settings.bcrypt_cost
     if not await matches(password, known.password_hash if known else None, cost) or known is None:
-        await _note_failure(runtime, email, known)
-        raise InvalidCredentials
+        refused = InvalidCredentials()
+        await _note_failure(runtime, email, known, refused)
+        raise refused
     rehashed = await hash_password(password, cost) if needs_rehash(known.password_hash, cost) else None
     try:
         async with runtime.transactions.begin(ANONYMOUS) as unit:
             signed_in = await open_session(unit, known.user_id, runtime.settings, _user_agent(request), otp)
             if rehashed is not None:
                 await replace_hash(unit, known.user_id, known.password_hash, rehashed)
-    except InvalidSecondFactor:
-        await _note_failure(runtime, email, known)
+    except InvalidSecondFactor as refused:
+        await _note_failure(runtime, email, known, refused)
         raise
     await login_limit.succeeded()
     return signed_in
 
 
-async def _note_failure(runtime: Runtime, email: str, known: Credentials | None) -> None:
+async def _find(runtime: Runtime, email: str) -> Credentials | None:
+    try:
+        key = email_key(email)
+    except Validation:
+        return None
+    async with runtime.database.reads() as session:
+        return await find_credentials(session, key)
+
+
+async def _note_failure(runtime: Runtime, email: str, known: Credentials | None, refusal: Refusal) -> None:
+    """Attempts while the address is locked as well: they say that somebody goes on."""
     subject = f"user:{known.user_id}" if known else f"email:{email_digest(email, runtime.settings)}"
     async with runtime.transactions.begin(ANONYMOUS) as unit:
-        write_entry(unit, AuditAction.SIGN_IN_FAILED, subject)
+        write_entry(unit, AuditAction.SIGN_IN_FAILED, subject, {"error_code": refusal.error_code})
 
 
 def _user_agent(request: Request) -> str:

@@ -33,12 +33,31 @@ async def hash_password(password: str, cost: int = USUAL_COST) -> str:
 
 
 async def matches(password: str, password_hash: str | None, cost: int = USUAL_COST) -> bool:
-    """True when that is the password. Without a hash (no such account) false, after the time that ``cost`` takes."""
+    """True when that is the password.
+
+    False takes as long for every account as it does without one (no hash): what ``cost`` takes.
+    """
     secret = _normal_form(password)
     is_possible = len(secret) <= PASSWORD_BYTES and password_hash is not None
-    against = password_hash or f"$2b${cost:02}${_NOBODY}"
-    verified = await asyncio.to_thread(_hasher(cost).verify, secret[:PASSWORD_BYTES], against)
-    return verified and is_possible
+    against = password_hash or _nobodys(cost)
+    return await asyncio.to_thread(_verify, secret[:PASSWORD_BYTES], against, cost) and is_possible
+
+
+def _verify(secret: bytes, against: str, cost: int) -> bool:
+    if _hasher(cost).verify(secret, against):
+        return True
+    # A hash from before the cost was raised has failed sooner. 2^c + (2^c + ... + 2^(cost-1)) = 2^cost.
+    for missing in range(_cost_of(against), cost):
+        _hasher(missing).verify(secret, _nobodys(missing))
+    return False
+
+
+def _nobodys(cost: int) -> str:
+    return f"$2b${cost:02}${_NOBODY}"
+
+
+def _cost_of(password_hash: str) -> int:
+    return int(password_hash.split("$")[2])
 
 
 def needs_rehash(password_hash: str, cost: int) -> bool:

@@ -57,6 +57,32 @@ async def test_a_failed_sign_in_names_no_address_and_no_password(
         assert secret not in newest.text
 
 
+async def test_attempts_while_an_address_is_locked_are_written_down(
+    client: httpx.AsyncClient, runtime: Runtime, admin: Person
+) -> None:
+    person = await create_person(runtime)
+    for _ in range(runtime.settings.login_failures + 2):
+        await client.post("/api/v1/auth/login", json={"email": person.email, "password": "guessed-word"})
+    seen = [
+        entry["facts"]["error_code"]
+        for entry in await entries(client, admin, action="sign_in.failed")
+        if entry["subject"] == f"user:{person.id}"
+    ]
+    assert seen == ["RATE_LIMITED"] * 2 + ["AUTHENTICATION"] * runtime.settings.login_failures
+
+
+async def test_guesses_of_a_code_that_are_stopped_are_written_down(
+    client: httpx.AsyncClient, runtime: Runtime, admin: Person
+) -> None:
+    person = await create_person(runtime)
+    for _ in range(runtime.settings.login_failures + 1):
+        address = "/api/v1/auth/second-factor/disable"
+        answer = await client.post(address, json={"otp": "000000"}, headers=person.bearer)
+    assert answer.status_code == 429
+    (entry,) = await entries(client, admin, actor_id=person.id, action="access.refused")
+    assert (entry["subject"], entry["facts"]) == (f"POST {address}", {"error_code": "RATE_LIMITED"})
+
+
 async def test_a_refusal_is_written_down_though_the_request_was_rolled_back(
     client: httpx.AsyncClient, runtime: Runtime, admin: Person
 ) -> None:

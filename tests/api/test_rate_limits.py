@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -11,9 +12,11 @@ from fastapi import FastAPI, Request
 
 from api.app import create_app
 from api.rate_limits import caller_of
+from core.actor import Role
 from core.rate_limits import RateLimit
 from core.runtime import Runtime
 from core.settings import Settings
+from domain.identity.actions_keys import create_api_key
 from tests.conftest import running
 from tests.people import PASSWORD, create_person, some_email
 from tests.support.web import web_process
@@ -100,6 +103,26 @@ async def test_requests_are_counted_per_user_wherever_they_come_from(settings: S
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         async with client_of(app, "198.51.100.1", headers=other.bearer) as client:
             assert (await client.get("/api/v1/users/me")).status_code == 200
+
+
+async def test_requests_with_a_key_are_counted_per_key_wherever_they_come_from(settings: Settings) -> None:
+    async with limited(settings, 3) as (app, runtime):
+        staff = await create_person(runtime, Role.STAFF)
+        keys = []
+        for _ in range(2):
+            async with runtime.transactions.begin(staff.actor) as unit:
+                keys.append((await create_api_key(unit, "Till", ["queues:read"], timedelta(days=1))).key)
+        network = f"2001:db8:{some_email()[:4]}:"
+
+        async def ask(key: str, number: int) -> int:
+            async with client_of(app, f"{network}{number:x}::1", headers={"Authorization": f"Bearer {key}"}) as client:
+                return (await client.get("/api/v1/users/me")).status_code
+
+        # The first shows that the key is genuine, and counts for its address.
+        assert [await ask(keys[0], number) for number in range(5)] == [200, 200, 200, 200, 429]
+        assert await ask(keys[1], 0) == 200
+        # Made-up keys are no callers: they are their address, whatever they are called.
+        assert [await ask(f"cbk_{number}", 9) for number in range(4)] == [401, 401, 401, 429]
 
 
 async def test_without_a_sign_in_requests_are_counted_per_address(settings: Settings) -> None:

@@ -62,14 +62,16 @@ class WebProcess:
 
 
 @asynccontextmanager
-async def web_process(settings: Settings, tmp_path: Path, **changes: object) -> AsyncIterator[WebProcess]:
+async def web_process(
+    settings: Settings, tmp_path: Path, program: str = "ops", /, **changes: object
+) -> AsyncIterator[WebProcess]:
     """A running, ready web process; ended at the end."""
     port = free_port()
     log = tmp_path / f"web-{uuid4().hex[:6]}.log"
     environment = environment_of(settings, **{"hub_drain_seconds": 0, **changes})
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ops", "web", "--port", str(port), env=environment, stderr=output, stdout=output,
+            sys.executable, "-m", program, "web", "--port", str(port), env=environment, stderr=output, stdout=output,
             cwd=tmp_path,
         )  # fmt: skip
     web = WebProcess(process, port, log)
