@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
@@ -55,7 +54,7 @@ class Session:
         "actor",
         "address",
         "channels",
-        "expires_at",
+        "ends_at",
         "id",
         "is_counted",
         "is_welcomed",
@@ -70,7 +69,7 @@ class Session:
         self.node = node
         self.address = address
         self.actor: Actor | None = None
-        self.expires_at: datetime | None = None
+        self.ends_at: float | None = None
         self._warned = False
         self._preset = preset
         self.channels: dict[str, Channel] = {}
@@ -89,7 +88,7 @@ class Session:
 
     def take(self, sign_in: SignIn) -> None:
         """Belong to that user, for so long."""
-        self.actor, self.expires_at, self._warned = sign_in.actor, sign_in.expires_at, False
+        self.actor, self.ends_at, self._warned = sign_in.actor, sign_in.ends_at, False
         if self.is_welcomed:
             self.node.signed_in(self)
 
@@ -217,11 +216,11 @@ class Session:
         if self.is_welcomed and self._backlog is None:
             self.send(Heartbeat(heads={name: channel.seq for name, channel in self.channels.items()}))
 
-    def check_expiry(self, now: datetime) -> None:
+    def check_expiry(self, at: float) -> None:
         """Warn a minute before the sign-in ends; close a grace time after it has ended."""
-        if self.expires_at is None:
+        if self.ends_at is None:
             return
-        left = (self.expires_at - now).total_seconds()
+        left = self.ends_at - at
         if left < -self.node.settings.hub_expiry_grace_seconds:
             self.close(CloseCode.TOKEN_EXPIRED)
         elif left < _WARNING_SECONDS and not self._warned:

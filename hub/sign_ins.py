@@ -6,7 +6,6 @@ Nothing that was found out at the sign-in is kept for longer: neither that the s
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.access import PUBLIC
 from core.actor import Actor
-from core.clock import now
 from core.database import Database
 from core.errors import Refusal
 from core.logging import get_logger
@@ -36,8 +34,8 @@ class Follower(Protocol):
     actor: Actor | None
     channels: dict[str, Channel]
 
-    def check_expiry(self, now: datetime) -> None:
-        """Look at the clock."""
+    def check_expiry(self, at: float) -> None:
+        """Look at the clock of the loop."""
 
     def revoked(self) -> None:
         """The sign-in has ended."""
@@ -58,7 +56,7 @@ class SignIns:
         """Go on for ever."""
         while True:
             await asyncio.sleep(CHECKED_EVERY_SECONDS)
-            at = now()
+            at = asyncio.get_running_loop().time()
             for follower in list(self._followers()):
                 follower.check_expiry(at)
             try:

@@ -6,7 +6,6 @@ browser's ``Last-Event-ID`` resumes.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -43,7 +42,7 @@ class Screen:
         self.actor = sign_in.actor if sign_in else None
         self.channels: dict[str, Channel] = {}
         self.frames: asyncio.Queue[bytes] = asyncio.Queue()
-        self._expires_at = sign_in.expires_at if sign_in else None
+        self._ends_at = sign_in.ends_at if sign_in else None
         self._is_ended = False
 
     @property
@@ -73,9 +72,9 @@ class Screen:
         self._is_ended = True
         self.frames.put_nowait(_END)
 
-    def check_expiry(self, now: datetime) -> None:
+    def check_expiry(self, at: float) -> None:
         """A browser comes back by itself, with what it has by then."""
-        if self._expires_at is not None and self._expires_at <= now:
+        if self._ends_at is not None and self._ends_at <= at:
             self.end()
 
     def revoked(self) -> None:

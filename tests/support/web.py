@@ -66,6 +66,15 @@ async def web_process(
     settings: Settings, tmp_path: Path, program: str = "ops", /, **changes: object
 ) -> AsyncIterator[WebProcess]:
     """A running, ready web process; ended at the end."""
+    async with web_process_of("ops", settings, tmp_path, **changes) as web:
+        yield web
+
+
+@asynccontextmanager
+async def web_process_of(
+    program: str, settings: Settings, tmp_path: Path, /, **changes: object
+) -> AsyncIterator[WebProcess]:
+    """The same, where another module stands for ``ops``."""
     port = free_port()
     log = tmp_path / f"web-{uuid4().hex[:6]}.log"
     environment = environment_of(settings, **{"hub_drain_seconds": 0, **changes})
