@@ -17,6 +17,7 @@ from models import SecondFactor
 from tests.browser.conftest import OpenPage
 from tests.browser.product import Desk, WebProcess, running_web
 from tests.people import PASSWORD, Person, create_person
+from tests.support.qr_code import read_drawing
 
 
 async def press(page: Page, name: str) -> None:
@@ -28,10 +29,13 @@ async def set_up(page: Page) -> pyotp.TOTP:
     """Go through the steps up to the recovery codes; returns the authenticator app."""
     await page.get_by_label("Your password, once more").fill(PASSWORD)
     await press(page, "Set up")
-    await expect(page.get_by_role("img", name="QR code for your authenticator app")).to_be_visible()
+    code = page.get_by_role("img", name="QR code for your authenticator app")
+    await expect(code).to_be_visible()
     secret = (await page.locator("#secret").inner_text()).replace(" ", "")
     uri = await page.locator("#otpauth").get_attribute("href")
     assert uri is not None
+    drawing, square = await code.locator("path").get_attribute("d"), await code.get_attribute("viewBox")
+    assert read_drawing(drawing or "", int((square or "").split()[2])) == uri
     app = pyotp.parse_uri(uri)
     assert isinstance(app, pyotp.TOTP)
     assert app.secret == secret
