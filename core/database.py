@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
+from asyncpg import InterfaceError, PostgresError, Record
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -68,6 +69,21 @@ class Database:
     def reads(self) -> AsyncSession:
         """A session for a query or two, each for itself: BEGIN and ROLLBACK, two of three round trips, fall away."""
         return self._reads()
+
+    async def fetch(self, statement: str, *values: Any) -> list[Record]:
+        """The rows of one statement in Postgres' own words, with ``$1`` for the first value.
+
+        By the driver itself, which prepares it once a connection: a third of what a session of a single query costs,
+        an eighth where that query is put together each time. For what every request asks. Raises like a session.
+        """
+        async with self.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            try:
+                rows: list[Record] = await driver.fetch(statement, *values)
+            except (PostgresError, InterfaceError) as fault:
+                raise DBAPIError(statement, None, fault, connection_invalidated=driver.is_closed()) from fault
+        return rows
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:

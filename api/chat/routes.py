@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from api.chat.schemas import (
@@ -21,7 +21,7 @@ from api.chat.schemas import (
     ThreadPage,
     UnreadCount,
 )
-from api.deps import PageLimit, PageNumber, SignedIn, Unit
+from api.deps import PageLimit, PageNumber, SignedIn, Unit, json_response, runtime_of
 from api.schema_docs import problems
 from api.schema_types import Text
 from core.access import PEOPLE
@@ -111,13 +111,20 @@ async def change_status(unit: Unit, _: SignedIn, thread_id: UUID, body: ChangeTh
     return await _thread_out(unit, thread_id)
 
 
-@router.get("/threads/{thread_id}/messages", responses=problems(401, 404), openapi_extra=policy.PARTICIPANTS.label)
+@router.get(
+    "/threads/{thread_id}/messages",
+    response_model=MessageFeed,
+    responses=problems(401, 404),
+    openapi_extra=policy.PARTICIPANTS.label,
+)
 async def list_messages(
-    unit: Unit, actor: SignedIn, thread_id: UUID, before: Before = None, limit: PageLimit = 50
-) -> MessageFeed:
+    request: Request, actor: SignedIn, thread_id: UUID, before: Before = None, limit: PageLimit = 50
+) -> Response:
     """Messages of a thread, newest first."""
-    await queries.get_participation(unit.session, thread_id, policy.user_of(actor))
-    return MessageFeed.of(await queries.list_messages(unit.session, thread_id, limit=limit, before=before))
+    feed = await queries.read_feed(
+        runtime_of(request).database, thread_id, policy.user_of(actor), limit=limit, before=before
+    )
+    return json_response(feed)
 
 
 @router.post(

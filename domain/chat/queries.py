@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, String, cast, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from core.actor import Actor
+from core.database import Database
 from domain.chat import policy, rules
 from domain.chat.errors import MessageNotFound, ThreadNotFound
 from domain.chat.events import ChatMessage, Participant
@@ -40,6 +42,13 @@ class MessagePage:
 
     items: list[Message]
     next_cursor: int | None
+
+
+class MessageFeed(Struct):
+    """The same as it is answered."""
+
+    items: list[ChatMessage]
+    next_cursor: str | None
 
 
 def chat_message(message: Message) -> ChatMessage:
@@ -189,6 +198,34 @@ async def list_messages(
     rows = await session.scalars(wanted.order_by(Message.seq.desc()).limit(limit + 1))
     found = rows.all()
     return MessagePage(list(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+
+# The right to read and what is read in one: without a part in the thread there is no row at all.
+_FEED: Final = """
+SELECT m.id, m.thread_id, m.seq, m.sender_id, m.key, m.body, m.created_at
+FROM thread_participants p
+LEFT JOIN LATERAL (
+    SELECT * FROM messages
+    WHERE thread_id = p.thread_id AND seq < COALESCE($3, 9223372036854775807) ORDER BY seq DESC LIMIT $4
+) AS m ON true
+WHERE p.thread_id = $1 AND p.user_id = $2
+ORDER BY m.seq DESC
+"""
+
+
+async def read_feed(
+    database: Database, thread_id: UUID, user_id: UUID, *, limit: int, before: int | None
+) -> MessageFeed:
+    """Messages of that person's thread before that sequence, newest first, without a session of the database's.
+
+    Raises ``ThreadNotFound`` for whoever takes no part in it.
+    """
+    rows = await database.fetch(_FEED, thread_id, user_id, before, limit + 1)
+    if not rows:
+        raise ThreadNotFound
+    found = [ChatMessage(**row) for row in rows if row["seq"] is not None]
+    cursor = str(found[limit - 1].seq) if len(found) > limit else None
+    return MessageFeed(items=found[:limit], next_cursor=cursor)
 
 
 async def search_messages(

@@ -37,8 +37,7 @@ async def identify(database: Database, token: str, secret: str) -> Identified:
         async with database.session() as session:
             return await _owner_of_key(session, digest_of(token), at)
     claims = read_access_token(token, secret, at)
-    async with database.reads() as session:
-        actor = await queries.find_actor(session, claims.session_id, at)
+    actor = await queries.read_actor(database, claims.session_id, at)
     if actor is None:
         raise SessionEnded
     if actor.user_id != claims.user_id:

@@ -45,7 +45,9 @@ async def renew(runtime: Runtime, refresh_token: str) -> actions.SignIn | None:
 
 async def actor_of(runtime: Runtime, person: Person) -> Actor | None:
     async with runtime.database.session() as session:
-        return await queries.find_actor(session, person.session_id, now())
+        found = await queries.find_actor(session, person.session_id, now())
+    assert await queries.read_actor(runtime.database, person.session_id, now()) == found, "the quick way is the same"
+    return found
 
 
 async def ended(runtime: Runtime, ids: list[UUID]) -> set[UUID]:
