@@ -85,6 +85,7 @@ def create_app(
             allow_credentials=True,
             allow_methods=["*"],
             allow_headers=["*"],
+            expose_headers=["Retry-After"],
         )
     app.add_middleware(RequestContext, app.state.requests)
     return app

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
         if self.sms_lease_seconds < 4 * self.twilio_timeout_seconds:
             # A worker connects and reads twice, to look a message up and to send it.
             raise ValueError("SMS_LEASE_SECONDS must be at least four times TWILIO_TIMEOUT_SECONDS")
+        if any(not _is_origin(origin.rstrip("/")) for origin in self.cors_origins):
+            # With credentials, "*" would let every site on the web read what the visitor may.
+            raise ValueError("CORS_ORIGINS are origins such as https://desk.example.com, each named")
         if self.smtp_host and not self.smtp_from:
             raise ValueError("SMTP_HOST needs SMTP_FROM, the address that mail comes from")
         if self.environment == "production" and self.bcrypt_cost < 12:
@@ -127,6 +130,11 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> frozenset[str]:
         """Origins from which a browser may open a socket or send a cookie-authenticated request."""
         return frozenset({self.public_url.rstrip("/"), *(o.rstrip("/") for o in self.cors_origins)})
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in {"http", "https"} and "*" not in text and text == f"{parts.scheme}://{parts.netloc}"
 
 
 @cache

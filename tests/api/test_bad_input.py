@@ -101,6 +101,15 @@ async def test_a_refresh_token_that_is_none_is_401(client: httpx.AsyncClient, pe
         refused(await client.post("/api/v1/auth/refresh", json={"refresh_token": token}), 401, "AUTHENTICATION")
 
 
+async def test_an_expired_refresh_token_is_401_and_ends_nothing(
+    client: httpx.AsyncClient, settings: Settings, person: Person
+) -> None:
+    claims: dict[str, Any] = jwt.decode(person.refresh_token, options={"verify_signature": False})
+    expired = jwt.encode({**claims, "exp": 1}, settings.secret_key.get_secret_value(), algorithm="HS256")
+    refused(await client.post("/api/v1/auth/refresh", json={"refresh_token": expired}), 401, "AUTHENTICATION")
+    assert (await client.get(ME, headers=person.bearer)).status_code == 200
+
+
 async def test_a_reused_refresh_token_ends_the_session(
     client: httpx.AsyncClient, runtime: Runtime, person: Person
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import bcrypt
@@ -10,10 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from core.actor import Role
+from core.clock import now
 from core.runtime import Runtime
 from domain.identity import actions_users, letters
 from domain.identity.queries import revoked_sessions
-from models import Email, Patient, User
+from models import Email, PasswordReset, Patient, User
 from tests.api.test_identity import refusal
 from tests.builders import create_clinic
 from tests.people import PASSWORD, Person, create_person, some_email
@@ -118,6 +120,20 @@ async def test_a_bad_reset_uses_the_link_up_only_when_it_works(client: httpx.Asy
     unknown = await client.post(f"{AUTH}/reset", json={"token": "nonsense", "password": "long enough"})
     assert refusal(unknown) == (400, "LINK_NOT_VALID")
     assert (await client.post(f"{AUTH}/reset", json={"token": token, "password": "long enough"})).status_code == 200
+
+
+async def test_a_link_that_has_expired_sets_no_password(client: httpx.AsyncClient, runtime: Runtime) -> None:
+    person = await create_person(runtime)
+    await client.post(f"{AUTH}/forgot", json={"email": person.email})
+    token = await reset_token(runtime, person.email)
+    async with runtime.transactions.begin() as unit:
+        row = await unit.session.scalar(select(PasswordReset).where(PasswordReset.user_id == person.id))
+        assert row is not None
+        assert row.expires_at - row.created_at == timedelta(minutes=30)
+        row.expires_at = now()
+    late = await client.post(f"{AUTH}/reset", json={"token": token, "password": "long enough"})
+    assert refusal(late) == (400, "LINK_NOT_VALID")
+    assert await sign_in(client, person.email)
 
 
 async def test_a_sign_in_renews_a_hash_of_another_cost(client: httpx.AsyncClient, runtime: Runtime) -> None:
