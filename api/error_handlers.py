@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api.audit.refusals import note_refusal
 from core.clock import now, rfc3339
+from core.database import is_away
 from core.errors import Refusal, Unavailable
 from core.logging import get_logger
 
@@ -113,10 +114,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _database(request: Request, error: Exception) -> Response:
     """A Postgres that is away is a 503 that says so; anything else of the database is our mistake."""
-    is_away = isinstance(error, PoolTimeout | OSError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
-    if is_away:
+    if is_away(error):
         log.warning("database_unavailable", fault=type(error).__name__)
         return problem(
             request, Unavailable.status, Unavailable.error_code, Unavailable.detail, headers={"Retry-After": "2"}

@@ -1,22 +1,25 @@
 """One engine a process. Sessions are short: a request, a socket command, a task, a snapshot."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from asyncpg import InterfaceError, PostgresError, Record
-from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from core.connections import ANSWER_SECONDS, SERVER_SETTINGS, Connections
 from core.settings import Settings
 
-ANSWER_SECONDS: Final = 5.0
-"""Longer than this no statement of ours takes: the connection is dead, and whoever waits is told so."""
+T = TypeVar("T")
 
 # Serialization failure and deadlock: the transaction was rolled back, and may well go through when it is repeated.
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
+# What Postgres says of a statement that takes too long.
+_CANCELED: Final = "57014"
 
 
 def is_transient(fault: Exception) -> bool:
@@ -24,18 +27,30 @@ def is_transient(fault: Exception) -> bool:
     return isinstance(fault, DBAPIError) and getattr(fault.orig, "sqlstate", None) in _TRANSIENT
 
 
+def is_away(fault: Exception) -> bool:
+    """Whether Postgres could not be asked, or did not get round to it; anything else is our mistake."""
+    return isinstance(fault, PoolTimeout | OSError) or (
+        isinstance(fault, DBAPIError)
+        and (fault.connection_invalidated or getattr(fault.orig, "sqlstate", None) == _CANCELED)
+    )
+
+
 def _dump(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-    """A connection that Postgres closed while it lay in the pool is replaced before anybody uses it.
-
-    The driver has seen its end: to look costs nothing, where SQLAlchemy's own pre-ping makes three round trips each
-    time. One that is dead without an end (packets vanish) shows at its first statement, after ``ANSWER_SECONDS``.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
+def _make_engine(settings: Settings, **pool: Any) -> AsyncEngine:
+    return create_async_engine(
+        settings.sqlalchemy_url,
+        json_serializer=_dump,
+        json_deserializer=msgspec.json.decode,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": ANSWER_SECONDS,
+            "server_settings": {"application_name": "carebell", "timezone": "UTC", **SERVER_SETTINGS},
+        },
+        **pool,
+    )
 
 
 class Database:
@@ -43,24 +58,18 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         """Make the pool; nothing is connected before it is needed."""
-        self.engine: AsyncEngine = create_async_engine(
-            settings.sqlalchemy_url,
-            pool_size=settings.database_pool_size,
-            max_overflow=settings.database_pool_size,
-            pool_timeout=10,
-            json_serializer=_dump,
-            json_deserializer=msgspec.json.decode,
-            connect_args={
-                "timeout": 5,
-                "command_timeout": ANSWER_SECONDS,
-                "server_settings": {"application_name": "carebell", "timezone": "UTC"},
-            },
-        )
-        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        size = settings.database_pool_size
+        self.engine = _make_engine(settings, pool_size=size, max_overflow=size, pool_timeout=10)
+        self._connections = Connections(_make_engine(settings, poolclass=NullPool))
+        self._connections.watch(self.engine)
         # Rows stay readable after COMMIT: responses and acks are made from them.
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._reads = async_sessionmaker(at_once, expire_on_commit=False)
+
+    def start(self) -> None:
+        """Begin to watch connections; call inside the running loop. Works without, and waits longer for dead ones."""
+        self._connections.start()
 
     def session(self) -> AsyncSession:
         """A new session with a transaction; its owner closes it."""
@@ -80,10 +89,22 @@ class Database:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
             try:
-                rows: list[Record] = await driver.fetch(statement, *values)
+                with self._connections.asking(connection):
+                    rows: list[Record] = await driver.fetch(statement, *values)
             except (PostgresError, InterfaceError) as fault:
                 raise DBAPIError(statement, None, fault, connection_invalidated=driver.is_closed()) from fault
         return rows
+
+    async def ask(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """What one query answers that only reads; asked again when the connection turns out to be dead."""
+        try:
+            async with self._reads() as session:
+                return await query(session)
+        except DBAPIError as fault:
+            if not fault.connection_invalidated:
+                raise
+        async with self._reads() as session:
+            return await query(session)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
@@ -104,4 +125,5 @@ class Database:
 
     async def close(self) -> None:
         """Close every pooled connection."""
+        await self._connections.close()
         await self.engine.dispose()

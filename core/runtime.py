@@ -25,7 +25,8 @@ class Runtime:
         self.transactions = Transactions(self.database, self.publisher, tasks)
 
     def start(self) -> None:
-        """Begin publishing; call inside the running loop."""
+        """Begin publishing, and watching the database; call inside the running loop."""
+        self.database.start()
         self.publisher.start()
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -118,8 +119,7 @@ class Relay:
         # does not answer is no reason to wait for it: heads are compared all the same.
         await asyncio.wait([confirmed], timeout=_CONFIRM_SECONDS if self.is_healthy else 0)
         try:
-            async with self._database.reads() as session:
-                position = await streams.position(session, name)
+            position = await self._database.ask(partial(streams.position, channel=name))
         except BaseException:
             self._forget(channel)
             raise
@@ -188,8 +188,7 @@ class Relay:
         if not placed:
             return
         try:
-            async with self._database.reads() as session:
-                heads = await streams.positions(session, placed)
+            heads = await self._database.ask(partial(streams.positions, channels=placed))
         except _DATABASE_FAULTS as fault:
             log.warning("heads_unreadable", fault=type(fault).__name__)
             return

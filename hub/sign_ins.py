@@ -66,6 +66,9 @@ class SignIns:
 
     async def check(self) -> None:
         """End those whose session has ended; let the others know where they work now. Raises what Postgres raises."""
+        await self._database.ask(self._check)
+
+    async def _check(self, database: AsyncSession) -> None:
         signed_in: dict[UUID, list[Follower]] = {}
         at_work: dict[UUID, list[Follower]] = {}
         for follower in self._followers():
@@ -74,12 +77,11 @@ class SignIns:
                 signed_in.setdefault(actor.session_id, []).append(follower)
             if actor is not None and actor.user_id is not None and sees_own_clinics_only(actor):
                 at_work.setdefault(actor.user_id, []).append(follower)
-        async with self._database.reads() as database:
-            ended = await identity.revoked_sessions(database, signed_in.keys())
-            clinics = await identity.memberships(database, at_work.keys())
-            for user_id, followers in at_work.items():
-                for follower in followers:
-                    await _work_in(follower, clinics.get(user_id, frozenset()), database)
+        ended = await identity.revoked_sessions(database, signed_in.keys())
+        clinics = await identity.memberships(database, at_work.keys())
+        for user_id, followers in at_work.items():
+            for follower in followers:
+                await _work_in(follower, clinics.get(user_id, frozenset()), database)
         for session_id in ended:
             for follower in signed_in[session_id]:
                 follower.revoked()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
+from sqlalchemy import select, text
 
 from core.runtime import Runtime
 from core.settings import Settings
+from models import Thread
 from ops.embedded import EmbeddedPostgres, throwaway_folder
 from tests.conftest import migrate, running
 from tests.faults.scenes import (
@@ -139,3 +141,33 @@ async def test_connections_to_postgres_that_go_silent_for_good(
         await say_here(unheard, talk, "unheard")
         await settle(runtime, both)
         _check_that_sockets_lived(both, speaker)
+
+
+async def test_a_transaction_whose_connection_goes_silent_lets_go_of_its_locks(
+    runtime: Runtime, settings: Settings, tmp_path: Path
+) -> None:
+    """Postgres waits for the next statement of a node that will never send one, and others wait for the thread."""
+    talk, traffic = await create_talk(runtime), Traffic(runtime)
+    async with (
+        proxy_to(settings.database_url) as proxy,
+        hub(settings, tmp_path, database_url=through(settings.database_url, proxy)) as web,
+        _conversation(web, talk) as (both, speaker),
+    ):
+        async with runtime.database.session() as session:
+            await session.execute(select(Thread).where(Thread.id == talk.thread_id).with_for_update())
+            traffic.talk(speaker)
+            await eventually(lambda: _waits_for_a_lock(runtime), PATIENCE_SECONDS)
+            proxy.strand()
+        # The answer never arrives: the transaction has the thread now, and nobody to go on with it.
+        await traffic.another(10, speaker)
+        await traffic.stop()
+        await settle(runtime, both)
+        _check_that_sockets_lived(both, speaker)
+
+
+async def _waits_for_a_lock(runtime: Runtime) -> bool:
+    async with runtime.database.session() as session:
+        waiting = text(
+            "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return bool(await session.scalar(waiting))

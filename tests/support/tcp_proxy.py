@@ -94,8 +94,7 @@ class TcpProxy:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, direction: Direction, flowing: asyncio.Event
     ) -> None:
-        while chunk := await source.read(65_536):
-            await flowing.wait()
+        while chunk := await self._read(source, flowing):
             if direction == "to_client" and self.change_of_answers is not None:
                 chunk = self.change_of_answers(chunk)
             passing = self._fuses.get(direction, len(chunk) + 1)
@@ -108,6 +107,16 @@ class TcpProxy:
                 self._fuses[direction] -= len(chunk)
         sink.close()
         raise ConnectionResetError
+
+    @staticmethod
+    async def _read(source: asyncio.StreamReader, flowing: asyncio.Event) -> bytes:
+        """The next piece, nothing at the end; neither passes while packets vanish."""
+        try:
+            chunk = await source.read(65_536)
+        except OSError:
+            chunk = b""
+        await flowing.wait()
+        return chunk
 
 
 @asynccontextmanager
