@@ -13,7 +13,7 @@ from domain.identity.actions import SignIn, open_session
 from domain.identity.actions_passwords import replace_hash
 from domain.identity.errors import InvalidCredentials, InvalidSecondFactor
 from domain.identity.passwords import hash_password, matches, needs_rehash
-from domain.identity.queries import Credentials, find_credentials
+from domain.identity.queries import Credentials, find_credentials, lock_person
 from domain.identity.rules import email_key
 
 _USER_AGENT_LENGTH = 200
@@ -42,6 +42,12 @@ async def sign_in(request: Request, email: str, password: str, otp: str | None =
     rehashed = await hash_password(password, cost) if needs_rehash(known.password_hash, cost) else None
     try:
         async with runtime.transactions.begin(ANONYMOUS) as unit:
+            # Since it was read the hash may have been changed, to one of another cost or of another password; under the
+            # lock it cannot. A reset ends all sessions, and none may be opened by the old password behind its back.
+            user = await lock_person(unit.session, known.user_id)
+            is_same = user.password_hash == known.password_hash
+            if not is_same and not await matches(password, user.password_hash, cost):
+                raise InvalidCredentials
             signed_in = await open_session(unit, known.user_id, runtime.settings, _user_agent(request), otp)
             if rehashed is not None:
                 await replace_hash(unit, known.user_id, known.password_hash, rehashed)

@@ -8,17 +8,18 @@ from uuid import UUID, uuid4
 import bcrypt
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from core.actor import Role
 from core.clock import now
 from core.runtime import Runtime
-from domain.identity import actions_users, letters
-from domain.identity.queries import revoked_sessions
+from domain.identity import actions_passwords, actions_users, letters
+from domain.identity.queries import living_sessions, revoked_sessions
 from models import Email, PasswordReset, Patient, User
 from tests.api.test_identity import refusal
 from tests.builders import create_clinic
 from tests.people import PASSWORD, Person, create_person, some_email
+from tests.support.web import eventually
 
 AUTH, USERS = "/api/v1/auth", "/api/v1/users"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0"
@@ -106,6 +107,28 @@ async def test_of_resets_with_one_link_one_wins_and_all_sessions_end(
     assert await sign_in(client, person.email, str(won))
     old = await client.post(f"{AUTH}/login", json={"email": person.email, "password": PASSWORD})
     assert refusal(old) == (401, "AUTHENTICATION")
+
+
+async def test_an_old_password_does_not_slip_in_while_it_is_reset(client: httpx.AsyncClient, runtime: Runtime) -> None:
+    person = await create_person(runtime)
+    await client.post(f"{AUTH}/forgot", json={"email": person.email})
+    token = await reset_token(runtime, person.email)
+    assert token is not None
+    async with runtime.transactions.begin() as unit:
+        await actions_passwords.reset_password(unit, token, "another password", runtime.settings)
+        # The old one is still what everybody else reads, and right by it.
+        body = {"email": person.email, "password": PASSWORD}
+        sign_in_by_old = asyncio.create_task(client.post(f"{AUTH}/login", json=body))
+
+        async def has_come_so_far() -> bool:
+            waiting = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())")
+            return sign_in_by_old.done() or bool(await unit.session.scalar(waiting))
+
+        await eventually(has_come_so_far)
+    assert refusal(await sign_in_by_old) == (401, "AUTHENTICATION")
+    async with runtime.database.session() as session:
+        assert await living_sessions(session, person.id, "sign_in", now()) == []
+    assert await sign_in(client, person.email, "another password")
 
 
 async def test_a_bad_reset_uses_the_link_up_only_when_it_works(client: httpx.AsyncClient, runtime: Runtime) -> None:
