@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from api.route_paths import route_path
+from api.route_paths import logged_path, route_path
 from core.ids import new_id
 from core.logging import get_logger
 
@@ -20,7 +20,11 @@ _SECURITY_HEADERS: Final = {
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "same-origin",
 }
-_PAGE_POLICY: Final = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'self'"
+_PAGE_POLICY: Final = (
+    "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+_PRIVATE: Final = "/api/"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET: Final = ("/healthz", "/readyz", "/metrics", "/assets/")
 
@@ -57,6 +61,9 @@ class RequestContext:
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
+                if scope["path"].startswith(_PRIVATE):
+                    # Whose it is is said by a cookie: the next user of that browser must not go back to it.
+                    headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         with bound_contextvars(request_id=request_id):
@@ -67,11 +74,11 @@ class RequestContext:
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self._counted[method, route_path(scope), status] += 1
                 if not scope["path"].startswith(_QUIET):
-                    # The path only: a query may hold what does not belong in a log.
+                    # Not the query, nor what is no id in the path: either may hold what does not belong in a log.
                     log.info(
                         "request",
-                        method=scope["method"],
-                        path=scope["path"],
+                        method=method,
+                        path=logged_path(scope),
                         status=status,
                         ms=round((self._clock() - started) * 1000, 1),
                     )

@@ -13,7 +13,10 @@ DEVELOPMENT_SECRET = "development-only-secret-change-me-0123456789"  # noqa: S10
 class Settings(BaseSettings):
     """Read from the environment, then from ``.env`` in the working folder."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+    # What is wrong is said without what was given: a secret may stand beside it.
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", hide_input_in_errors=True
+    )
 
     environment: Literal["development", "test", "production"] = "development"
     secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)

@@ -66,3 +66,12 @@ def test_cookies_are_secure_except_on_plain_http_of_this_machine(url: str, is_se
 def test_twilio_without_credentials_is_refused() -> None:
     with pytest.raises(ValidationError, match="TWILIO_ACCOUNT_SID"):
         Settings(_env_file=None, sms_provider="twilio")
+
+
+def test_a_wrong_setting_is_not_told_with_the_secrets_beside_it() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None, environment="production", secret_key="my-secret", port=-1)
+    assert "my-secret" not in str(refused.value)
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None, secret_key="my-secret", sms_provider="twilio")
+    assert "my-secret" not in str(refused.value)

@@ -34,6 +34,17 @@ def check_own_page(request: Request, settings: Settings) -> None:
         raise CrossSiteRequest
 
 
+def refuse_other_sites(request: Request, settings: Settings) -> None:
+    """For signing in and out, which need no cookie: no other site does either for its visitors.
+
+    Only browsers say from where they ask, and they always do: who says nothing is a program, and let through.
+    Raises ``CrossSiteRequest``.
+    """
+    headers = request.headers
+    if "origin" in headers or headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        check_own_page(request, settings)
+
+
 def bearer_token(request: Request) -> str | None:
     """The token of ``Authorization: Bearer …`` (RFC 6750), ``None`` when that header shows none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -11,7 +11,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 from api.deps import SettingsOf, SignedIn, Unit, optional_actor, runtime_of
 from api.identity import api_keys, invitations, passwords, second_factor, sessions, users
 from api.identity.cookies import LATE_LOGOUT_PATH, clear_session_cookies, set_session_cookies
-from api.identity.credentials import REFRESH_COOKIE, bearer_token, check_own_page, shown_token
+from api.identity.credentials import REFRESH_COOKIE, bearer_token, check_own_page, refuse_other_sites, shown_token
 from api.identity.schemas import (
     Login,
     LoginOut,
@@ -65,12 +65,13 @@ async def register(request: Request, body: Registration) -> UserOut:
     return UserOut.model_validate(user)
 
 
-@router.post("/auth/login", responses=problems(400, 401), openapi_extra=PUBLIC.label)
+@router.post("/auth/login", responses=problems(400, 401, 403), openapi_extra=PUBLIC.label)
 async def login(request: Request, response: Response, body: Login, settings: SettingsOf) -> LoginOut:
     """Sign a browser in: the tokens are set as HttpOnly cookies and are not in the body.
 
     An account with a second factor is refused with ``SECOND_FACTOR_REQUIRED`` until ``otp`` comes as well.
     """
+    refuse_other_sites(request, settings)
     signed_in = await sign_in(request, body.email, body.password, body.otp)
     response.headers.update(_NOT_KEPT)
     set_session_cookies(response, settings, signed_in.access_token, signed_in.refresh_token)
@@ -131,6 +132,7 @@ async def logout(request: Request, response: Response, settings: SettingsOf) -> 
     A browser forgets its access cookie when the token expires, and sends the refresh cookie to one address only: there
     it is sent on to. Every client that keeps cookies follows by itself.
     """
+    refuse_other_sites(request, settings)
     session_id = _session_of_access_token(request, settings)
     if session_id is None:
         return RedirectResponse(LATE_LOGOUT_PATH, status_code=307)
@@ -142,6 +144,7 @@ async def logout(request: Request, response: Response, settings: SettingsOf) -> 
 @router.post(LATE_LOGOUT_PATH.removeprefix("/api/v1"), responses=problems(403), openapi_extra=PUBLIC.label)
 async def logout_by_refresh_token(request: Request, response: Response, settings: SettingsOf) -> MessageOut:
     """The same by the refresh cookie, without renewing anything."""
+    refuse_other_sites(request, settings)
     shown = request.cookies.get(REFRESH_COOKIE)
     if shown:
         check_own_page(request, settings)

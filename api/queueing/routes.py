@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
-from api.deps import OptionalActor, PublicUnit, SignedIn, Unit, runtime_of
+from api.deps import PublicUnit, SignedIn, Unit, runtime_of
 from api.queueing.schemas import (
     BoardOut,
     CallNext,
@@ -127,7 +127,7 @@ async def ticket_by_link(unit: PublicUnit, link: Annotated[str, Path(pattern=r"^
 
 
 @router.get("/queues/{queue_id}/board", response_model=BoardOut, responses=problems(404), openapi_extra=PUBLIC.label)
-async def board(request: Request, queue_id: UUID, _: OptionalActor) -> Response:
+async def board(request: Request, queue_id: UUID) -> Response:
     """The board as screens show it, with its place in the stream. Public: codes and counters only."""
     async with runtime_of(request).database.snapshot() as session:
         state = await queries.board_snapshot(session, queue_id)

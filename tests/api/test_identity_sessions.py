@@ -16,6 +16,7 @@ from core.tasks import NoTasks
 from domain.identity.actions import redeem_socket_ticket
 from domain.identity.queries import revoked_sessions
 from domain.identity.rules import read_refresh_token, session_of_access_token
+from tests.api.test_identity import refusal
 from tests.domain.identity.test_sessions import let_the_leeway_pass
 from tests.people import PASSWORD, Person, create_person
 
@@ -154,6 +155,18 @@ async def test_a_cookie_changes_nothing_for_a_page_that_is_not_ours(
     assert (response.status_code, response.json()["error_code"]) == (403, "CSRF")
     assert "set-cookie" not in response.headers
     assert (await client.get(ME, headers=headers)).json()["email"] == person.email
+
+
+@pytest.mark.parametrize("headers", FOREIGN[1:])
+@pytest.mark.parametrize("path", [LOGIN, LOGOUT, f"{REFRESH}/logout"])
+async def test_another_site_signs_nobody_in_or_out(
+    client: httpx.AsyncClient, runtime: Runtime, path: str, headers: dict[str, str]
+) -> None:
+    person = await create_person(runtime)
+    client.headers.update(headers)
+    refused = await client.post(path, json={"email": person.email, "password": PASSWORD}, follow_redirects=True)
+    assert refusal(refused) == (403, "CSRF")
+    assert "set-cookie" not in refused.headers
 
 
 @pytest.mark.parametrize("headers", [OWN_PAGE, {"Sec-Fetch-Site": "same-origin"}])

@@ -9,6 +9,7 @@ import pytest
 
 from core.actor import Role
 from core.runtime import Runtime
+from domain.identity.actions import revoke_session
 from tests.builders import Clinic, create_clinic
 from tests.people import Person, create_person
 
@@ -151,6 +152,18 @@ async def test_the_board_is_public_and_names_nobody(runtime: Runtime, ask: Ask, 
     assert "2025550143" not in board.text
     current = (await ask(staff, "GET", f"/queue/current?clinic_id={clinic.clinic_id}")).json()
     assert current["queues"][0]["tickets"][0]["patient"]["name"] == "Ada"
+
+
+async def test_what_is_public_is_so_with_an_old_cookie_as_well(
+    client: httpx.AsyncClient, runtime: Runtime, ask: Ask, staff: Person, clinic: Clinic
+) -> None:
+    ticket = await take(ask, staff, clinic)
+    patient = await create_person(runtime)
+    async with runtime.transactions.begin() as unit:
+        await revoke_session(unit, patient.session_id)
+    for path in (f"/queue/tickets/{ticket['link']}", f"/queues/{clinic.queue_id}/board"):
+        by_cookie = {"Cookie": f"access_token={patient.access_token}"}
+        assert (await client.get(f"/api/v1{path}", headers=by_cookie)).status_code == 200
 
 
 async def test_a_ticket_is_public_by_its_link_only(ask: Ask, staff: Person, clinic: Clinic) -> None:
