@@ -51,7 +51,7 @@ async def sign_in(request: Request, email: str, password: str, otp: str | None =
             signed_in = await open_session(unit, known.user_id, runtime.settings, _user_agent(request), otp)
             if rehashed is not None:
                 await replace_hash(unit, known.user_id, known.password_hash, rehashed)
-    except InvalidSecondFactor as refused:
+    except (InvalidCredentials, InvalidSecondFactor) as refused:
         await _note_failure(runtime, email, known, refused)
         raise
     await login_limit.succeeded()
