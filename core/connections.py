@@ -29,9 +29,10 @@ ANSWER_SECONDS: Final = 5.0
 SERVER_SETTINGS: Final = {
     # Before we stop waiting: then it is a refusal, and the connection is as good as before.
     "statement_timeout": "4s",
-    "idle_in_transaction_session_timeout": "5s",
+    # Hashing passwords takes its time on a busy machine, and happens in between.
+    "idle_in_transaction_session_timeout": "15s",
     # A question of which the rest is missing is neither a statement nor idle (Postgres 17 or newer).
-    "transaction_timeout": "30s",
+    "transaction_timeout": "60s",
     # Postgres would keep a process for each dead connection, for hours.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -120,9 +121,11 @@ class Connections:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._in_doubt():
-                # Where Postgres cannot be asked either, those who wait are told so when their time is over.
-                with contextlib.suppress(SQLAlchemyError, OSError):
+                try:
                     await self._clear_up()
+                except (SQLAlchemyError, OSError) as fault:
+                    # Those who wait are told when their time is over.
+                    log.warning("connections_in_doubt", fault=type(fault).__name__)
 
     def _in_doubt(self) -> dict[int, _Watched]:
         """Those on which somebody has waited for long, by the numbers of their processes at the server."""

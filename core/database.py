@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 # Serialization failure and deadlock: the transaction was rolled back, and may well go through when it is repeated.
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
-# What Postgres says of a statement that takes too long.
-_CANCELED: Final = "57014"
+# What Postgres says when a statement takes too long, it is only just starting, or has too many connections.
+_AWAY: Final = frozenset({"57014", "57P03", "53300"})
 
 
 def is_transient(fault: Exception) -> bool:
@@ -31,7 +31,7 @@ def is_away(fault: Exception) -> bool:
     """Whether Postgres could not be asked, or did not get round to it; anything else is our mistake."""
     return isinstance(fault, PoolTimeout | OSError) or (
         isinstance(fault, DBAPIError)
-        and (fault.connection_invalidated or getattr(fault.orig, "sqlstate", None) == _CANCELED)
+        and (fault.connection_invalidated or getattr(fault.orig, "sqlstate", None) in _AWAY)
     )
 
 

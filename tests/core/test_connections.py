@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -170,3 +172,18 @@ async def test_the_driver_itself_does_not_wait_for_ever(settings: Settings, monk
         with pytest.raises(TimeoutError):
             await database.fetch("SELECT 1")
         assert await database.fetch("SELECT 1")
+
+
+async def test_a_postgres_that_takes_no_more_connections_is_away(settings: Settings) -> None:
+    """No mistake of ours: the request is refused with 503, and may be repeated."""
+    name = f"full_{uuid4().hex[:12]}"
+    async with _behind_proxy(settings) as (maintenance, _), maintenance.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text(f"CREATE DATABASE {name} CONNECTION LIMIT 0"))
+        url = settings.database_url.get_secret_value().rpartition("/")[0] + f"/{name}"
+        full = Database(settings.model_copy(update={"database_url": SecretStr(url)}))
+        with pytest.raises(DBAPIError) as refused:
+            await full.ping()
+        await full.close()
+        await connection.execute(text(f"DROP DATABASE {name}"))
+    assert is_away(refused.value)
