@@ -4,6 +4,7 @@ import os
 import socket
 
 from core.database import Database
+from core.presence import PresenceStore
 from core.rate_limits import RateLimits
 from core.redis import Publisher
 from core.settings import Settings
@@ -21,6 +22,7 @@ class Runtime:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.database = Database(settings)
         self.publisher = Publisher(settings.redis_url.get_secret_value())
+        self.presence = PresenceStore(settings.redis_url.get_secret_value(), settings.hub_presence_ttl_seconds)
         self.rate_limits = RateLimits(settings.redis_url.get_secret_value())
         self.transactions = Transactions(self.database, self.publisher, tasks)
 
@@ -32,5 +34,6 @@ class Runtime:
     async def close(self) -> None:
         """Send what is queued and disconnect."""
         await self.publisher.close()
+        await self.presence.close()
         await self.rate_limits.close()
         await self.database.close()

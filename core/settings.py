@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     hub_slow_reader_seconds: float = Field(10, ge=0.1, le=600)
     hub_report_seconds: float = Field(5, ge=0.1, le=60)
     hub_drain_seconds: float = Field(25, ge=0, le=600)
+    # At most 20: then a killed node's people are gone within 30 seconds (docs/decisions).
+    hub_presence_ttl_seconds: float = Field(15, ge=0.3, le=20)
+    hub_presence_grace_seconds: float = Field(3, ge=0, le=60)
 
     @model_validator(mode="after")
     def _production_is_configured(self) -> Self:

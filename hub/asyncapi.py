@@ -108,7 +108,7 @@ def _topic_messages(kind: str, topic: Topic) -> Iterable[tuple[str, Document]]:
     for event in topic.events:
         yield event.name, _narrowed("Event", event, kind, name={"const": event.name}, data=_schema_of(event))
     for name, data in topic.signals.items():
-        yield _signal_key(name), _narrowed("Signal", data, kind, name={"const": name}, data=_schema_of(data))
+        yield _signal_key(kind, name), _narrowed("Signal", data, kind, name={"const": name}, data=_schema_of(data))
 
 
 def _narrowed(frame: str, about: type[msgspec.Struct], kind: str, **known: Document) -> Document:
@@ -199,7 +199,7 @@ def _topic(kind: str, topic: Topic) -> Document:
         "followers": KINDS[kind].policy.sentence,
         "snapshot": {"$ref": message + _snapshot_key(kind)},
         "events": [{"$ref": message + event.name} for event in topic.events],
-        "signals": [{"$ref": message + _signal_key(name)} for name in topic.signals],
+        "signals": [{"$ref": message + _signal_key(kind, name)} for name in topic.signals],
     }
 
 
@@ -207,8 +207,8 @@ def _snapshot_key(kind: str) -> str:
     return f"{kind}.snapshot"
 
 
-def _signal_key(name: str) -> str:
-    return f"signal.{name}"
+def _signal_key(kind: str, name: str) -> str:
+    return f"signal.{kind}.{name}"
 
 
 def _tag(cls: type[msgspec.Struct]) -> str:

@@ -24,6 +24,14 @@ loss of the connection. A command with an `id` gets exactly one answer; a `send`
 once. Fields and events that you do not know are to be passed over.
 """
 
+_PRESENCE: Final = """\
+## Who is there
+
+The signal `presence` says who is there: the participants who follow a thread, or how many screens show a board, which
+only staff of the clinic and administrators are told. It comes within a second after `subscribed` and with every change,
+and always holds all of it. Whoever subscribes with `present: false` is not counted.
+"""
+
 _SIGNING_IN: Final = """\
 ## Signing in
 
@@ -115,4 +123,4 @@ def description() -> str:
     """The words at the head of the document, in Markdown."""
     rows = [f"| {code.value} | {code.name} | {code.meaning} | {code.advice} |" for code in CloseCode]
     table = "\n".join(["| code | name | meaning | what to do |", "|---|---|---|---|", *rows])
-    return "\n".join([_PROMISE, _SIGNING_IN, _REFUSING, error_table(), "", _CLOSING, table])
+    return "\n".join([_PROMISE, _PRESENCE, _SIGNING_IN, _REFUSING, error_table(), "", _CLOSING, table])

@@ -6,7 +6,8 @@ an older one dropped, a later one tells of a gap.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
 
 from hub.conflation import Conflation
 from hub.joined_writes import JoinedWrites, Outlet
@@ -25,14 +26,40 @@ class Member(Protocol):
         ...
 
 
+class Seat(NamedTuple):
+    """How a member counts in its channel (hub/presence.py).
+
+    ``key`` is whom it is counted as, None for who is not counted; ``viewer`` the user who is told who else is there,
+    None where nobody is told.
+    """
+
+    key: str | None = None
+    viewer: UUID | None = None
+
+
+UNSEEN: Final = Seat()
+
+
+class Attendance(Protocol):
+    """Who hears of members that come and go."""
+
+    def joined(self, channel: "Channel", member: Member, seat: Seat) -> None:
+        """It is a member from now on."""
+
+    def left(self, channel: "Channel", member: Member, seat: Seat) -> None:
+        """It was one, with that seat."""
+
+
 class Channel:
     """Made when the first socket of this node wants it; gone some time after the last has left."""
 
     __slots__ = (
         "__weakref__",
+        "_attendance",
         "_behind",
         "_conflation",
         "_ring",
+        "_seats",
         "_writes",
         "deliveries",
         "early",
@@ -44,7 +71,14 @@ class Channel:
         "seq",
     )
 
-    def __init__(self, name: str, ring_size: int, on_gap: Callable[["Channel"], None], writes: JoinedWrites) -> None:
+    def __init__(
+        self,
+        name: str,
+        ring_size: int,
+        on_gap: Callable[["Channel"], None],
+        writes: JoinedWrites,
+        attendance: Attendance | None = None,
+    ) -> None:
         """``on_gap`` is called when events are known to be missing; it arranges ``offer`` of them."""
         self.name = name
         self.on_gap = on_gap
@@ -55,6 +89,9 @@ class Channel:
         self._behind: dict[Member, int] = {}
         self._conflation: Conflation | None = None
         self._writes = writes
+        self._attendance = attendance
+        # Of those who are counted or told; kept while they are behind.
+        self._seats: dict[Member, Seat] = {}
         self.idle_since = 0.0
         self.deliveries = 0
         # What arrives between the subscription at Redis and the first position from Postgres.
@@ -106,16 +143,37 @@ class Channel:
             self.deliveries += len(self.members)
             self._writes.broadcast(self, text_frame(payload))
 
-    def join(self, member: Member, frames: Iterable[bytes]) -> None:
-        """Have it follow from here on, after those frames."""
+    def join(self, member: Member, frames: Iterable[bytes], seat: Seat = UNSEEN) -> None:
+        """Have it follow from here on, after those frames; ``seat`` says how it counts."""
+        self.leave(member)
+        if self._follow(member, frames) and seat != UNSEEN and self._attendance is not None:
+            self._seats[member] = seat
+            self._attendance.joined(self, member, seat)
+
+    def leave(self, member: Member) -> None:
+        """Follow no longer; not to have followed is fine."""
+        self._unfollow(member)
+        seat = self._seats.pop(member, None)
+        if seat is not None and self._attendance is not None:
+            self._attendance.left(self, member, seat)
+
+    def _follow(self, member: Member, frames: Iterable[bytes]) -> bool:
+        """False when it is gone already."""
         outlet = member.outlet
         if outlet is None:
-            return
+            return False
         # What was broadcast in this turn is in its frames already.
         self._writes.deliver()
         for frame in frames:
             outlet.send_frame(frame)
         self.members[member] = outlet
+        return True
+
+    def _unfollow(self, member: Member) -> None:
+        self.members.pop(member, None)
+        self._behind.pop(member, None)
+        if not self._behind:
+            self._conflation = None
 
     def signal(self, payload: bytes) -> None:
         """One frame that nobody has to get; also for those who are behind, who keep the latest."""
@@ -134,13 +192,6 @@ class Channel:
         """True when nobody follows."""
         return not self.members and not self._behind
 
-    def leave(self, member: Member) -> None:
-        """Follow no longer; not to have followed is fine."""
-        self.members.pop(member, None)
-        self._behind.pop(member, None)
-        if not self._behind:
-            self._conflation = None
-
     def hold(self, member: Member) -> None:
         """Give this member nothing more until ``release``. It has been given all that there was."""
         self._writes.deliver()
@@ -157,8 +208,9 @@ class Channel:
         after, conflation = self._behind.get(member), self._conflation
         if after is None or conflation is None:
             return []
-        self.leave(member)
-        self.join(member, [])
+        self._unfollow(member)
+        if not self._follow(member, []):
+            self.leave(member)
         return conflation.after(after)
 
     def seq_of(self, member: Member) -> int:

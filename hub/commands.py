@@ -107,7 +107,8 @@ class Commands:
             raise Authentication(_HELLO_FIRST)
         match frame:
             case Subscribe():
-                await self._subscribe(session, frame.channel, _position(frame.epoch, frame.seq), {"id": frame.id})
+                position = _position(frame.epoch, frame.seq)
+                await self._subscribe(session, frame.channel, position, {"id": frame.id}, is_counted=frame.present)
             case Unsubscribe():
                 session.leave(frame.channel)
                 session.send(Ack(id=frame.id))
@@ -127,7 +128,15 @@ class Commands:
         for channel, position in frame.resume.items():
             await self._subscribe(session, channel, Position(position.epoch, position.seq), {})
 
-    async def _subscribe(self, session: Session, name: str, position: Position | None, reply: dict[str, Any]) -> None:
+    async def _subscribe(
+        self,
+        session: Session,
+        name: str,
+        position: Position | None,
+        reply: dict[str, Any],
+        *,
+        is_counted: bool = True,
+    ) -> None:
         kind, subject = parse_channel(name)
         if name not in session.channels and len(session.channels) >= self._runtime.settings.hub_max_channels:
             raise TooManyChannels
@@ -137,7 +146,8 @@ class Commands:
             async with self._runtime.database.reads() as database:
                 await kind.authorise(database, session.actor or ANONYMOUS, subject)
         session.leave(name)
-        session.joined(await self._subscriptions.follow(session, name, kind, subject, position, reply))
+        seat = kind.seat(session.actor or ANONYMOUS, is_counted=is_counted)
+        session.joined(await self._subscriptions.follow(session, name, kind, subject, position, reply, seat))
 
     def _begin_send(self, session: Session, frame: Send) -> asyncio.Future[SentMessage]:
         try:

@@ -50,6 +50,7 @@ class Subscribe(_Client, kw_only=True):
     channel: ChannelName
     epoch: Epoch | None = None
     seq: Seq | None = None
+    present: Annotated[bool, Meta(description="False: follow without being counted among those who are there.")] = True
 
 
 class Unsubscribe(_Client, kw_only=True):

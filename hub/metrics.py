@@ -27,6 +27,7 @@ class NodeMetrics(Collector):
         """All families, as they are now."""
         yield from self._sockets()
         yield from self._channels()
+        yield from self._presence()
         yield from self._healing()
         yield self._commands()
         yield self._latency(self._node.relay.latency)
@@ -64,6 +65,14 @@ class NodeMetrics(Collector):
         for mode in _MODES:
             modes.add_metric([self._runtime.name, mode], self._node.subscriptions.by_mode[mode])
         yield modes
+
+    def _presence(self) -> Iterator[Metric]:
+        presence = self._node.presence
+        yield self._gauge("carebell_present_people", "People shown as there, once for each thread.", presence.people)
+        yield self._gauge("carebell_present_screens", "Sockets and streams that show a board.", presence.screens)
+        yield self._gauge("carebell_presence_nodes", "Nodes that this one knows of, itself included.", presence.nodes)
+        text = "Changes of who is there that were published."
+        yield self._counter("carebell_presence_changes", text, presence.published)
 
     def _healing(self) -> Iterator[Metric]:
         relay = self._node.relay

@@ -19,6 +19,7 @@ from hub.commands import Commands
 from hub.credentials import sign_in_of_handshake
 from hub.frames import ClientFrame, Degraded, Goodbye, Recovered, encode
 from hub.handshake import NOT_SERVED, UNAVAILABLE, HandshakeRequest, Rejection
+from hub.presence import Presence
 from hub.relay import Relay
 from hub.sessions import Session
 from hub.sign_ins import Follower, SignIns
@@ -67,7 +68,10 @@ class Node:
         self.conflated = 0
         self.opened = 0
         self._runtime = runtime
-        self.relay = Relay(runtime.settings, runtime.database, runtime.publisher, self._on_health, self._on_restart)
+        self.presence = Presence(runtime)
+        self.relay = Relay(
+            runtime.settings, runtime.database, runtime.publisher, self._on_health, self._on_restart, self.presence
+        )
         self.subscriptions = Subscriptions(runtime.database, self.relay)
         self.commands = Commands(runtime, self.subscriptions)
         self.sign_ins = SignIns(runtime.database, lambda: [*self.sessions, *self.screens])
@@ -76,6 +80,7 @@ class Node:
     def start(self) -> None:
         """Begin; call inside the running loop."""
         self.relay.start()
+        self.presence.start()
         for loop in (self._beat, self.sign_ins.watch):
             self._tasks.append(asyncio.create_task(loop(), name=f"node-{loop.__name__}"))
 
@@ -85,6 +90,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.commands.close()
+        await self.presence.close()
         await self.relay.close()
 
     @property
@@ -194,6 +200,8 @@ class Node:
 
     def _on_health(self, is_healthy: bool) -> None:
         log.info("relay_connected" if is_healthy else "relay_degraded", sockets=len(self.sessions))
+        if is_healthy:
+            self.presence.look_again()
         news = Recovered() if is_healthy else Degraded()
         for session in list(self.sessions):
             if session.is_welcomed:

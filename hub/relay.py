@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,7 +20,7 @@ from core.logging import get_logger
 from core.redis import Publisher, Subscriber
 from core.settings import Settings
 from core.streams import UNBORN, Position
-from hub.channels import Channel
+from hub.channels import Attendance, Channel
 from hub.joined_writes import joined_writes
 from hub.latency import Latency
 
@@ -28,12 +28,21 @@ log = get_logger(__name__)
 
 SIGNAL: Final = b"!"
 """First word of a Redis payload that is a signal: fleeting, without a place in a stream."""
+PRESENCE: Final = b"@"
+"""The same for what one node tells the others of who is there; sockets are not sent it."""
 
 _READ_AT_ONCE: Final = 500
 _LINGER_SECONDS: Final = 10.0
 _CONFIRM_SECONDS: Final = 1.0
 _MISSED_PROBES: Final = 2
 _DATABASE_FAULTS: Final = (SQLAlchemyError, OSError, asyncio.TimeoutError)
+
+
+class Listener(Attendance, Protocol):
+    """Who keeps count of members, and is told what other nodes say of theirs."""
+
+    def heard(self, name: str, payload: bytes) -> None:
+        """What came in that channel, without its first word."""
 
 
 class Relay:
@@ -46,6 +55,7 @@ class Relay:
         publisher: Publisher,
         on_health: Callable[[bool], None],
         on_restart: Callable[[Channel], None],
+        presence: Listener | None = None,
     ) -> None:
         """``on_health(is_healthy)`` on change; ``on_restart`` when a channel could only go on from its head."""
         self._settings = settings
@@ -53,6 +63,7 @@ class Relay:
         self._publisher = publisher
         self._on_health = on_health
         self._on_restart = on_restart
+        self._presence = presence
         self._subscriber = Subscriber(settings.redis_url.get_secret_value(), self._on_message, self._on_connected)
         self._channels: dict[str, Channel] = {}
         self._opening: dict[str, asyncio.Task[Channel]] = {}
@@ -112,7 +123,9 @@ class Relay:
         return await asyncio.shield(opening)
 
     async def _open(self, name: str) -> Channel:
-        channel = self._channels[name] = Channel(name, self._settings.hub_ring_size, self._note_gap, joined_writes())
+        channel = self._channels[name] = Channel(
+            name, self._settings.hub_ring_size, self._note_gap, joined_writes(), self._presence
+        )
         channel.idle_since = time.monotonic()
         confirmed = self._subscriber.subscribe(name)
         # Listen first, then read the position: what is committed in between arrives early and is kept. A Redis that
@@ -142,6 +155,10 @@ class Relay:
         head, _, rest = payload.partition(b" ")
         if head == SIGNAL:
             channel.signal(rest)
+            return
+        if head == PRESENCE:
+            if self._presence is not None:
+                self._presence.heard(name, rest)
             return
         seq, _, event = rest.partition(b" ")
         self._deliver(channel, head.decode(), int(seq), event)

@@ -144,7 +144,9 @@ def event_stream_router(runtime: Runtime, node: Node) -> APIRouter:
         async with runtime.database.reads() as session:
             await kind.authorise(session, actor, subject)
         screen = Screen(sign_in)
-        channel = await node.subscriptions.follow(screen, name, kind, subject, position_of(last_event_id), {})
+        # The staff who look at it hear nothing of who else does: a stream has no signals.
+        seat = kind.seat(ANONYMOUS, is_counted=True)
+        channel = await node.subscriptions.follow(screen, name, kind, subject, position_of(last_event_id), {}, seat)
         screen.channels[name] = channel
 
         def leave() -> None:

@@ -57,6 +57,18 @@ class InboxState(Struct, kw_only=True):
     notifications: list[NotificationView]
 
 
+class ParticipantsPresent(Struct, kw_only=True):
+    """Who is there, all of them: it replaces what was told before."""
+
+    user_ids: Annotated[list[UUID], Meta(description="Of those who take part in the thread, and follow it just now.")]
+
+
+class ScreensPresent(Struct, kw_only=True):
+    """How many screens show the board. Only staff of the clinic and administrators are told."""
+
+    screens: int
+
+
 class TypingData(Struct, kw_only=True):
     """Somebody types, or stopped."""
 

@@ -14,7 +14,7 @@ from core.database import Database
 from core.errors import Unavailable
 from core.streams import Entry, Position
 from hub.catalog import Kind
-from hub.channels import Channel, Member
+from hub.channels import UNSEEN, Channel, Member, Seat
 from hub.frames import EventRecord, Subscribed, encode
 from hub.relay import Relay
 from hub.wire import text_frame
@@ -52,15 +52,22 @@ class Subscriptions:
         return self._relay.has(name)
 
     async def follow(
-        self, member: Member, name: str, kind: Kind, subject: UUID, position: Position | None, reply: dict[str, Any]
+        self,
+        member: Member,
+        name: str,
+        kind: Kind,
+        subject: UUID,
+        position: Position | None,
+        reply: dict[str, Any],
+        seat: Seat = UNSEEN,
     ) -> Channel:
         """Send ``subscribed`` to that member and make it one of the channel. The caller has authorised it.
 
-        ``reply`` holds the ``id`` of the command, where there is one. Raises what the database raises, and
-        ``Unavailable`` when the channel changes faster than it can be read.
+        ``reply`` holds the ``id`` of the command, where there is one; ``seat`` says how it counts. Raises what the
+        database raises, and ``Unavailable`` when the channel changes faster than it can be read.
         """
         channel = await self._relay.open(name)
-        if position is not None and await self._resume(channel, member, position, reply):
+        if position is not None and await self._resume(channel, member, position, reply, seat):
             return channel
         for _ in range(_ATTEMPTS):
             snapshot = await self._snapshot(channel, kind, subject)
@@ -73,11 +80,11 @@ class Subscriptions:
                 channel=name, epoch=at.epoch, seq=at.seq, mode="snapshot", state=snapshot.state, **reply
             )
             self.by_mode[answer.mode] += 1
-            self._join(channel, member, answer, later)
+            self._join(channel, member, answer, later, seat)
             return channel
         raise Unavailable
 
-    async def _resume(self, channel: Channel, member: Member, at: Position, reply: dict[str, Any]) -> bool:
+    async def _resume(self, channel: Channel, member: Member, at: Position, reply: dict[str, Any], seat: Seat) -> bool:
         """Go on from where the client is, if nothing in between is out of reach. Partly is not at all."""
         if at.epoch != channel.epoch:
             return False
@@ -97,7 +104,7 @@ class Subscriptions:
             channel=channel.name, epoch=at.epoch, seq=seq, mode=mode, events=records or msgspec.UNSET, **reply
         )
         self.by_mode[mode] += 1
-        self._join(channel, member, answer, [])
+        self._join(channel, member, answer, [], seat)
         return True
 
     async def _is_written(self, name: str, at: Position) -> bool:
@@ -157,6 +164,6 @@ class Subscriptions:
         self._latest.pop(channel, None)
 
     @staticmethod
-    def _join(channel: Channel, member: Member, answer: Subscribed, later: list[bytes]) -> None:
+    def _join(channel: Channel, member: Member, answer: Subscribed, later: list[bytes], seat: Seat) -> None:
         """All in one turn of the loop: no event can come between the answer and the membership."""
-        channel.join(member, [text_frame(payload) for payload in (encode(answer), *later)])
+        channel.join(member, [text_frame(payload) for payload in (encode(answer), *later)], seat)

@@ -14,7 +14,7 @@ from core.events import Event
 from domain.chat.events import MessageAppended, ReceiptUpdated, ThreadUpdated
 from domain.notifications.events import NotificationRemoved, NotificationsRead, NotificationUpserted
 from domain.queueing.events import TicketRemoved, TicketUpserted
-from hub.states import BoardState, InboxState, ThreadState, TypingData
+from hub.states import BoardState, InboxState, ParticipantsPresent, ScreensPresent, ThreadState, TypingData
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ TOPICS: Final[Mapping[str, Topic]] = {
         about="The board of a waiting room: codes and counters, never a person.",
         state=BoardState,
         events=(TicketUpserted, TicketRemoved),
-        signals={},
+        signals={"presence": ScreensPresent},
     ),
     "thread": Topic(
         name="thread:{thread_id}",
         about="A conversation: its messages, how far each participant has read, and whether it is open.",
         state=ThreadState,
         events=(MessageAppended, ReceiptUpdated, ThreadUpdated),
-        signals={"typing": TypingData},
+        signals={"typing": TypingData, "presence": ParticipantsPresent},
     ),
     "user": Topic(
         name="user:{user_id}",

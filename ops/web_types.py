@@ -20,6 +20,7 @@ from core.tasks import NoTasks
 from domain.chat.events import ChatMessage, MessageAppended, ReceiptUpdated, ThreadUpdated
 from domain.queueing.events import BoardTicket, TicketRemoved, TicketUpserted
 from hub.frames import ClientFrame, ServerFrame
+from hub.states import ParticipantsPresent, ScreensPresent
 from ops.checkout import ROOT
 
 SCHEMA_FILE: Final = ROOT / "web/client/schema.ts"
@@ -43,6 +44,7 @@ REST: Final = (
     "ScreenPage",
     "SecondFactorOut",
     "SessionPage",
+    "ShownBoards",
     "ThreadOut",
     "TicketOut",
     "TicketStatusOut",
@@ -52,7 +54,9 @@ EVENT_DATA: Final = (
     BoardTicket,
     ChatMessage,
     MessageAppended,
+    ParticipantsPresent,
     ReceiptUpdated,
+    ScreensPresent,
     ThreadUpdated,
     TicketRemoved,
     TicketUpserted,

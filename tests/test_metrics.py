@@ -79,7 +79,8 @@ async def test_a_call_at_a_board_moves_the_figures(runtime: Runtime, web: WebPro
     staff = await create_person(runtime, Role.STAFF, clinic_ids=(clinic.clinic_id,))
     await take_ticket(runtime, clinic.queue_id)
     channel = f"board:{clinic.queue_id}"
-    async with open_socket(web.url) as one, open_socket(web.url, staff.access_token) as other:
+    patient = await create_person(runtime)
+    async with open_socket(web.url) as one, open_socket(web.url, patient.access_token) as other:
         before = values_of(await scrape(web, admin))
         await one.subscribe(channel)
         await other.subscribe(channel)

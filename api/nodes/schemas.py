@@ -36,6 +36,21 @@ class HubNodes(BaseModel):
     items: list[HubNodeOut]
 
 
+class ShownBoardOut(BaseModel):
+    """A board that is on at least one screen."""
+
+    queue_id: UUID
+    queue_name: str
+    clinic_name: str
+    screens: int
+
+
+class ShownBoards(BaseModel):
+    """All boards that are shown, by clinic."""
+
+    items: list[ShownBoardOut]
+
+
 class Disconnection(BaseModel):
     """Whom to send off."""
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from api.deps import PublicUnit, SignedIn, Unit, runtime_of
 from api.queueing.schemas import (
     BoardOut,
+    BoardScreens,
     CallNext,
     ChangeStatus,
     CounterOut,
@@ -135,6 +136,15 @@ async def board(request: Request, queue_id: UUID) -> Response:
     # The same encoder as on the socket: both doors show the same bytes.
     body = msgspec.json.encode({"epoch": position.epoch, "seq": position.seq, "state": state})
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/queues/{queue_id}/screens", responses=problems(401, 403, 404), openapi_extra=policy.WORKERS.label)
+async def board_screens(request: Request, unit: Unit, actor: SignedIn, queue_id: UUID) -> BoardScreens:
+    """How many screens show the board now, paired or not. The desk hears of changes in the signal ``presence``."""
+    queue, clinic = await queries.get_queue(unit.session, queue_id)
+    policy.check_may_run(actor, clinic.id)
+    name = board_channel(queue.id)
+    return BoardScreens(queue_id=queue.id, screens=(await runtime_of(request).presence.totals([name]))[name].total())
 
 
 @router.get("/clinics/{clinic_id}/queues", responses=problems(401, 403, 404), openapi_extra=DIRECTORY.label)

@@ -50,6 +50,13 @@ class QueueOut(BaseModel):
         )
 
 
+class BoardScreens(BaseModel):
+    """How many screens show the board of a queue just now."""
+
+    queue_id: UUID
+    screens: int
+
+
 class TicketOut(BaseModel):
     """A ticket as staff see it."""
 

@@ -37,6 +37,11 @@ def check_may_take_ticket(actor: Actor, clinic_id: UUID) -> None:
         raise Authorization("Only the clinic's staff and patients can take a ticket.")
 
 
+def may_oversee(actor: Actor) -> bool:
+    """True for those who could work in a clinic; in which of them they do, Postgres says (``queries.overseers``)."""
+    return actor.role in {Role.STAFF, Role.DOCTOR, Role.ADMIN}
+
+
 def takes_own_ticket(actor: Actor) -> bool:
     """True for somebody whose ticket is always their own."""
     return actor.role == Role.PATIENT

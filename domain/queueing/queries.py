@@ -1,6 +1,6 @@
 """Reads and row locks of the queue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import Row, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.actor import Role
 from core.clock import now
 from domain.queueing.errors import CounterNotFound, QueueNotFound, TicketNotFound
 from domain.queueing.events import BoardCounter, BoardTicket
 from domain.queueing.rules import NO_SHOW_GRACE, ON_BOARD, Estimate, TicketStatus, estimate_wait
-from models import Clinic, Counter, Patient, Queue, Ticket
+from models import Clinic, ClinicMember, Counter, Patient, Queue, Ticket, User
 
 LiveTickets: TypeAlias = Sequence[Row[Ticket, Counter | None, Patient | None]]
 
@@ -30,6 +31,30 @@ async def get_queue(session: AsyncSession, queue_id: UUID) -> tuple[Queue, Clini
     if found is None:
         raise QueueNotFound
     return found[0], found[1]
+
+
+async def overseers(session: AsyncSession, queue_id: UUID, user_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the users who work in that queue's clinic now, and administrators."""
+    works_there = (
+        select(ClinicMember.user_id)
+        .join(Queue, Queue.clinic_id == ClinicMember.clinic_id)
+        .where(Queue.id == queue_id, ClinicMember.user_id == User.id)
+        .exists()
+    )
+    found = await session.scalars(
+        select(User.id).where(User.id.in_(user_ids), User.is_active, or_(User.role == Role.ADMIN, works_there))
+    )
+    return set(found)
+
+
+async def list_all_queues(session: AsyncSession) -> list[tuple[UUID, str, str]]:
+    """Every queue with its name and that of its clinic, by clinic."""
+    rows = await session.execute(
+        select(Queue.id, Queue.name, Clinic.name)
+        .join(Clinic, Clinic.id == Queue.clinic_id)
+        .order_by(Clinic.name, Queue.name, Queue.id)
+    )
+    return [(queue_id, name, clinic_name) for queue_id, name, clinic_name in rows]
 
 
 async def get_counter(session: AsyncSession, counter_id: UUID, clinic_id: UUID) -> Counter:

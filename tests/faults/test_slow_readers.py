@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from domain.queueing.events import BoardTicket, TicketUpserted, board_channel
 from domain.queueing.queries import board_snapshot
 from hub.close_codes import CloseCode
 from tests.faults.scenes import PATIENCE_SECONDS, Traffic, create_board, create_talk, flood, hub, metric, settle
-from tests.support.fleet import Ending, fleet
+from tests.support.fleet import Ending, Follower, fleet
 from tests.support.web import WebProcess, eventually
 
 LIMIT_BYTES = 65_536
@@ -170,6 +171,14 @@ async def test_who_reads_slowly_is_not_closed(runtime: Runtime, settings: Settin
         assert (slow.kinds["resync"], slow.endings) == (0, [])
 
 
+def _sees_two(follower: Follower) -> bool:
+    return bool(follower.signals) and len(follower.signals[-1]["data"]["user_ids"]) == 2
+
+
+def _typed(follower: Follower) -> list[dict[str, Any]]:
+    return [signal for signal in follower.signals if signal["name"] == "typing"]
+
+
 async def test_of_signals_the_oldest_are_dropped(runtime: Runtime, settings: Settings, tmp_path: Path) -> None:
     """While messages wait in their order below the limit, and are all delivered."""
     talk = await create_talk(runtime)
@@ -177,6 +186,8 @@ async def test_of_signals_the_oldest_are_dropped(runtime: Runtime, settings: Set
         slow = clients.follow(talk.channel, talk.doctor.access_token, window=WINDOW_BYTES)
         quick = clients.follow(talk.channel, talk.patient.access_token)
         await eventually(lambda: clients.standing_at(web.port) == 2, PATIENCE_SECONDS)
+        # The last word on who is there; from now on that does not change.
+        await eventually(lambda: all(_sees_two(one) for one in (slow, quick)), PATIENCE_SECONDS)
         slow.is_reading.clear()
         said = 0
         while not await _queue_high_water(web):
@@ -184,10 +195,10 @@ async def test_of_signals_the_oldest_are_dropped(runtime: Runtime, settings: Set
             said += AT_ONCE
         for number in range(100):
             quick.write(type="typing", channel=talk.channel, on=number >= 68)
-        await eventually(lambda: quick.kinds["signal"] == 100, PATIENCE_SECONDS)
+        await eventually(lambda: len(_typed(quick)) == 100, PATIENCE_SECONDS)
         await flood(runtime, talk, said, 3, LONG)
         slow.is_reading.set()
         await settle(runtime, clients)
-        await eventually(lambda: len(slow.signals) >= 32, PATIENCE_SECONDS)
-        assert [signal["data"]["on"] for signal in slow.signals] == [True] * 32
+        await eventually(lambda: len(_typed(slow)) >= 32, PATIENCE_SECONDS)
+        assert [signal["data"]["on"] for signal in _typed(slow)] == [True] * 32
         assert (slow.kinds["resync"], slow.modes, slow.endings) == (0, ["snapshot"], [])

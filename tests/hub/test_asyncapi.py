@@ -197,7 +197,7 @@ def _check(document: Document, frame: Document) -> None:
     if frame["type"] == "event":
         keys.append(frame["name"])
     elif frame["type"] == "signal":
-        keys.append(f"signal.{frame['name']}")
+        keys.append(f"signal.{kind}.{frame['name']}")
     elif frame.get("mode") == "snapshot":
         keys.append(f"{kind}.snapshot")
     for key in keys:

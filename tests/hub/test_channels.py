@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.channels import Channel
+from hub.channels import Channel, Seat
 from hub.conflation import Conflation, subject
 from hub.joined_writes import joined_writes
 
@@ -253,3 +253,28 @@ def test_who_joins_in_the_middle_of_a_turn_gets_what_comes_after() -> None:
     assert screen.seqs == [1, 2]
     assert late.frames[0] == b"answer#1"
     assert late.seqs == [1, 2]
+
+
+@in_a_loop
+def test_who_falls_behind_is_there_all_the_time() -> None:
+    """A slow screen is a screen: it is counted once when it comes, and goes when it leaves."""
+    told: list[str] = []
+
+    class Book:
+        def joined(self, channel: Channel, member: object, seat: Seat) -> None:
+            told.append(f"joined {seat.key}")
+
+        def left(self, channel: Channel, member: object, seat: Seat) -> None:
+            told.append(f"left {seat.key}")
+
+    channel, screen = Channel("board:x", 8, lambda _: None, joined_writes(), Book()), Screen()
+    channel.place(EPOCH, 0)
+    channel.join(screen, [], Seat("a screen"))
+    channel.hold(screen)
+    assert channel.release(screen) == []
+    channel.hold(screen)
+    assert told == ["joined a screen"]
+    channel.join(screen, [], Seat("a screen"))
+    channel.leave(screen)
+    channel.leave(screen)
+    assert told == ["joined a screen", "left a screen", "joined a screen", "left a screen"]

@@ -56,7 +56,7 @@ function topicCard(topic: Topic, messages: Record<string, Message>): HTMLElement
   const carried = [...topic.events, ...topic.signals].map((reference) => {
     const key = last(reference.$ref);
     const kind = key.startsWith("signal.") ? "signal" : "event";
-    return [[h("code", {}, key.replace("signal.", ""))], [kind], data(reference, "data"), inline(messages[key]?.summary ?? "")];
+    return [[h("code", {}, key.replace(/^signal\.[a-z]+\./, ""))], [kind], data(reference, "data"), inline(messages[key]?.summary ?? "")];
   });
   return h("article", { class: "card" }, h("h3", {}, h("code", {}, topic.channel)), h("p", {}, ...inline(topic.description)),
     h("p", {}, `Who may follow it: ${topic.followers} Its snapshot is `, ...data(topic.snapshot, "state"), "."),

@@ -277,6 +277,10 @@ export interface ParticipantOut {
   read_seq: number;
 }
 
+export interface ParticipantsPresent {
+  user_ids: string[];
+}
+
 export interface PatientRef {
   id: string;
   name: string;
@@ -369,6 +373,10 @@ export interface ScreenPage {
   limit: number;
 }
 
+export interface ScreensPresent {
+  screens: number;
+}
+
 export interface SecondFactorOut {
   is_enabled: boolean;
   is_required: boolean;
@@ -403,6 +411,17 @@ export interface SessionPage {
   limit: number;
 }
 
+export interface ShownBoardOut {
+  queue_id: string;
+  queue_name: string;
+  clinic_name: string;
+  screens: number;
+}
+
+export interface ShownBoards {
+  items: ShownBoardOut[];
+}
+
 export interface Signal {
   type: "signal";
   channel: string;
@@ -416,6 +435,7 @@ export interface Subscribe {
   channel: string;
   epoch?: string | null;
   seq?: number | null;
+  present?: boolean;
 }
 
 export interface Subscribed {
