@@ -17,9 +17,9 @@ CHANNEL: Final = "board_events"
 _POSITION: Final = {"type": "string", "description": "`epoch:seq`; an `EventSource` sends it back as `Last-Event-ID`."}
 _NOTHING: Final = {"type": "object", "maxProperties": 0}
 _ABOUT: Final = """\
-The same board as Server-Sent Events, for networks that block WebSockets; for everybody. It begins with `snapshot`,
-or, after the `Last-Event-ID` of a position that is still known, with all events that were missed and `live`. A stream
-that ends is opened again from the last `id`.
+The same board as Server-Sent Events, for networks that block WebSockets; for everybody. After `welcome` comes
+`snapshot`, or, with the `Last-Event-ID` of a position that is still known, all events that were missed and `live`.
+A stream that ends is opened again from the last `id`.
 """
 
 
@@ -56,6 +56,8 @@ def stream_messages() -> Iterable[tuple[str, Document]]:
             "headers": {"type": "object", "properties": {"Last-Event-ID": _POSITION}},
         },
     )
+    beat = {"type": "object", "properties": {"heartbeat_s": {"type": "number"}}, "required": ["heartbeat_s"]}
+    yield _event("welcome", "The first: seconds between heartbeats. Silence for two of them is a loss.", beat)
     yield _event("snapshot", "The whole board.", {"$ref": schemas + BoardState.__name__}, is_placed=True)
     yield _event("live", "All that was missed has been told.", _NOTHING, is_placed=True)
     for event in TOPICS["board"].events:

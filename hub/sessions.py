@@ -13,6 +13,7 @@ from hub.channels import Channel
 from hub.close_codes import CloseCode
 from hub.frames import (
     ClientFrame,
+    Degraded,
     Error,
     Expiring,
     FrameError,
@@ -205,6 +206,8 @@ class Session:
                 ),
             )
         )
+        if not self.node.relay.is_healthy:
+            self.send(Degraded())
         kind, subject = self._preset
         if kind is not None:
             # The notifications of whoever signed in; the other paths name what they are about.

@@ -5,6 +5,7 @@ browser's ``Last-Event-ID`` resumes.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Final
 from uuid import UUID
@@ -26,10 +27,11 @@ from hub.frames import Degraded, Event, EventRecord, Heartbeat, Recovered, Serve
 from hub.joined_writes import Outlet
 from hub.node import Node
 from hub.sign_in import SignIn
-from hub.wire import text_payload
+from hub.wire import text_frame, text_payload
 
 _QUEUE_LIMIT: Final = 1024
 _END: Final = b""
+_RETRY_MS: Final = (500, 1500)
 
 _frame: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
 
@@ -154,6 +156,8 @@ def event_stream_router(runtime: Runtime, node: Node) -> APIRouter:
             node.screens.discard(screen)
 
         node.screens.add(screen)
+        if not node.relay.is_healthy:
+            screen.send_frame(text_frame(encode(Degraded())))
         body = _body(screen, channel, runtime.settings.hub_heartbeat_seconds, leave)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)
@@ -165,6 +169,9 @@ async def _body(
     screen: Screen, channel: Channel, heartbeat_seconds: float, leave: Callable[[], None]
 ) -> AsyncIterator[bytes]:
     try:
+        # Random, so that all screens of a node that goes do not come back to the next one in the same moment.
+        yield b"retry: %d\n" % random.randint(*_RETRY_MS)  # noqa: S311 - jitter
+        yield _write("welcome", msgspec.json.encode({"heartbeat_s": heartbeat_seconds}), None)
         while True:
             try:
                 async with asyncio.timeout(heartbeat_seconds):

@@ -21,7 +21,7 @@ async def test_every_frame_channel_and_code_can_be_read(open_page: OpenPage) -> 
         await expect(page.locator("#about").get_by_role("cell", name=code.word, exact=True).first).to_be_visible()
     await expect(page.locator("#sockets")).to_contain_text("/api/v1/queues/{queue_id}/board/events")
     changes = [event.name for event in TOPICS["board"].events]
-    names = ["snapshot", "live", *changes, "heartbeat", "degraded", "recovered"]
+    names = ["welcome", "snapshot", "live", *changes, "heartbeat", "degraded", "recovered"]
     await expect(page.locator("#stream tbody td:first-child")).to_have_text(names)
     await expect(page.locator("#frame-send")).to_contain_text("Answered by ack, error.")
     await expect(page.locator("#refusal")).to_be_hidden()

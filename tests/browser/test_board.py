@@ -2,15 +2,21 @@
 
 import random
 import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
 from core.settings import Settings
 from tests.browser.conftest import OpenPage
 from tests.browser.product import Desk, running_web
+from tests.browser.product import WebProcess as Running
+from tests.support.tcp_proxy import TcpProxy, tcp_proxy
+from tests.support.web import WebProcess, eventually, web_process
 
 
 async def test_a_call_by_rest_is_on_the_screen_within_a_second(open_page: OpenPage, desk: Desk) -> None:
@@ -109,3 +115,83 @@ async def test_a_screen_that_followed_shows_the_same_as_one_that_was_just_switch
     await expect(fresh.locator("#waiting")).to_contain_text(last)
     for part in ("#serving .code", "#serving .counter", "#waiting li", "#waiting-count"):
         assert await followed.locator(part).all_inner_texts() == await fresh.locator(part).all_inner_texts()
+
+
+PATIENCE_MS = 20_000
+"""A board waits three seconds for a socket before it does without."""
+
+
+@dataclass(frozen=True)
+class _Behind:
+    """A board behind a proxy, and what its web process counts."""
+
+    proxy: TcpProxy
+    web: WebProcess
+
+    async def stands_at(self, *, sockets: int, streams: int) -> None:
+        """Wait until the process has so many open."""
+        async with httpx.AsyncClient(base_url=self.web.url) as client:
+
+            async def counts() -> bool:
+                lines = (await client.get("/metrics")).text.splitlines()
+                found = {
+                    line.partition("{")[0]: float(line.split()[-1]) for line in lines if line.startswith("carebell_")
+                }
+                return (found["carebell_sockets"], found["carebell_event_streams"]) == (sockets, streams)
+
+            await eventually(counts)
+
+
+@pytest.fixture
+async def behind(settings: Settings, product: Running, tmp_path: Path) -> AsyncIterator[_Behind]:
+    """A network that lets HTTP through and no WebSocket."""
+    async with (
+        web_process(settings, tmp_path, metrics_public=True) as web,
+        tcp_proxy("127.0.0.1", web.port) as proxy,
+    ):
+        proxy.forbidden = b"Upgrade: websocket"
+        yield _Behind(proxy, web)
+
+
+async def test_a_network_without_sockets_gets_the_board_all_the_same(
+    open_page: OpenPage, desk: Desk, behind: _Behind
+) -> None:
+    """By Server-Sent Events; and by the socket again once the network lets it through."""
+    first = await desk.add_ticket()
+    board = await open_page(f"http://127.0.0.1:{behind.proxy.port}{desk.board}")
+    await expect(board.locator("body")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+    await expect(board.locator("#waiting li")).to_have_text([first], timeout=PATIENCE_MS)
+    await behind.stands_at(sockets=0, streams=1)
+    second = await desk.add_ticket()
+    await expect(board.locator("#waiting li")).to_have_text([first, second], timeout=PATIENCE_MS)
+    await desk.call_next()
+    await expect(board.locator("#serving .code")).to_have_text(first)
+    await expect(board.locator("#band")).to_be_hidden()
+    behind.proxy.forbidden = None
+    await behind.stands_at(sockets=1, streams=0)
+    await expect(board.locator("body")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+    third = await desk.add_ticket()
+    await expect(board.locator("#waiting li")).to_have_text([second, third], timeout=PATIENCE_MS)
+    # And a second time, from a board that was shown by a socket.
+    behind.proxy.forbidden = b"Upgrade: websocket"
+    await behind.proxy.cut()
+    await behind.stands_at(sockets=0, streams=1)
+    await expect(board.locator("body")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+    fourth = await desk.add_ticket()
+    await expect(board.locator("#waiting li")).to_have_text([second, third, fourth], timeout=PATIENCE_MS)
+
+
+async def test_a_board_by_stream_says_stale_when_packets_vanish_and_catches_up(
+    open_page: OpenPage, desk: Desk, behind: _Behind
+) -> None:
+    board = await open_page(f"http://127.0.0.1:{behind.proxy.port}{desk.board}")
+    await expect(board.locator("body")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+    await behind.stands_at(sockets=0, streams=1)
+    behind.proxy.hold()
+    await expect(board.locator("body")).to_have_attribute("data-state", "stale", timeout=PATIENCE_MS)
+    await expect(board.locator("#band")).to_have_text(re.compile(r"^Not live since \d\d?:\d\d – please listen"))
+    missed = await desk.add_ticket()
+    behind.proxy.release()
+    await behind.proxy.cut()
+    await expect(board.locator("#waiting li")).to_have_text([missed], timeout=PATIENCE_MS)
+    await expect(board.locator("body")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)

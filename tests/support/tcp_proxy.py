@@ -22,6 +22,8 @@ class TcpProxy:
         self._fuses: dict[Direction, int] = {}
         self.change_of_answers: Callable[[bytes], bytes] | None = None
         """What becomes of each piece that the server sends."""
+        self.forbidden: bytes | None = None
+        """A connection on which a client sends this is ended: the network does not let it through."""
         self.connections = 0
         self.port = 0
 
@@ -95,6 +97,8 @@ class TcpProxy:
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, direction: Direction, flowing: asyncio.Event
     ) -> None:
         while chunk := await self._read(source, flowing):
+            if direction == "to_server" and self.forbidden is not None and self.forbidden in chunk:
+                break
             if direction == "to_client" and self.change_of_answers is not None:
                 chunk = self.change_of_answers(chunk)
             passing = self._fuses.get(direction, len(chunk) + 1)

@@ -1,10 +1,13 @@
 import { applyToBoard, nowServing, waiting } from "../client/board.ts";
 import type { Board, BoardTicket, Carebell, ChannelState, Refusal } from "../client/index.ts";
+import { BoardStream, type Taker } from "./board-stream.ts";
 import { Chime } from "./chime.ts";
 import { byId, h, list } from "./dom.ts";
 
 const MOST_CARDS = 8;
 const FLASH_MS = 12_000;
+/** Without a socket for so long, the board comes by Server-Sent Events: this network may block sockets. */
+const FALLBACK_MS = 3000;
 
 const chime = new Chime();
 /** The last call of each ticket that was heard here, and when: by this screen's clock, which may differ from the server's. */
@@ -14,25 +17,69 @@ let state: ChannelState = "connecting";
 let refusal: Refusal | undefined;
 let staleSince = 0;
 
-/** Show the board of a queue from now on, in place of any that was shown before. */
-export function followBoard(client: Carebell, queueId: string): void {
+/** Show the board of a queue from now on, in place of any that was shown before. The answer ends it. */
+export function followBoard(client: Carebell, queueId: string): () => void {
   board = refusal = undefined;
   state = "connecting";
   drawBand();
-  client.subscribe(`board:${queueId}`, {
-    snapshot: (next) => show(next as Board),
+  const onScreen: Taker = {
+    snapshot: show,
     event: (event) => board && show(applyToBoard(board, event)),
-    state: (next) => {
+    state: (next, heardAt) => {
       state = next;
-      staleSince = client.heardAt;
+      staleSince = heardAt;
       refusal = undefined;
       drawBand();
     },
-    refused: (why) => {
-      refusal = why;
-      drawBand();
-    },
-  });
+  };
+  let stream: BoardStream | undefined;
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  let leave = followBySocket();
+
+  function followBySocket(): () => void {
+    const wait = () => (patience ??= setTimeout(followByStream, FALLBACK_MS));
+    wait();
+    return client.subscribe(`board:${queueId}`, {
+      snapshot: (next) => onScreen.snapshot(next as Board),
+      event: onScreen.event,
+      state: (next) => {
+        if (next === "live") stop();
+        else wait();
+        onScreen.state(next, client.heardAt);
+      },
+      refused: (why) => {
+        stop();
+        refusal = why;
+        drawBand();
+      },
+    });
+  }
+
+  function followByStream(): void {
+    let isFirst = true;
+    stream = new BoardStream(queueId, {
+      ...onScreen,
+      snapshot: (next) => {
+        onScreen.snapshot(next);
+        if (!isFirst) return;
+        isFirst = false;
+        // From here on the stream is ahead: should a socket open, it begins with a whole board as well.
+        leave();
+        leave = followBySocket();
+      },
+    });
+  }
+
+  function stop(): void {
+    clearTimeout(patience);
+    stream?.close();
+    patience = stream = undefined;
+  }
+
+  return () => {
+    stop();
+    leave();
+  };
 }
 
 function show(next: Board): void {

@@ -24,13 +24,14 @@ function showBoard({ token, queue_id }: Paired): void {
     refused: async (code) => {
       if (code === UNAUTHENTICATED || code === SESSION_REVOKED) {
         localStorage.removeItem(SLOT);
+        leave();
         client.close();
         void pair("This screen was taken down. It can be connected again.");
       }
       return false;
     },
   });
-  followBoard(client, queue_id);
+  const leave = followBoard(client, queue_id);
 }
 
 /** Show one code after another until staff have confirmed one; `words` say why there is no board. */
