@@ -2,8 +2,11 @@
 
 import logging
 import sys
+import traceback
+from typing import Final
 
 import structlog
+from structlog.typing import ExcInfo
 
 from core.settings import Settings
 
@@ -16,6 +19,23 @@ _CHATTY = (
     "celery.app.trace",
     "celery.worker.strategy",
 )
+
+# What these say is about the program. Others repeat what they were given: a statement's parameters, a field's value.
+_SPEAK_OF_CODE: Final = (OSError, RuntimeError, AssertionError, AttributeError, TypeError, NameError, ImportError)
+
+
+def _told(exc_info: ExcInfo) -> str:
+    """A traceback without the words of errors, which may be a patient's: where it happened, and what came before."""
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        kind = type(error)
+        # Libraries build on these as well, and put more in: an address that a mail server refused.
+        speaks = kind.__module__ == "builtins" and isinstance(error, _SPEAK_OF_CODE)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + (f"{name}: {error}" if speaks else name))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nwhich came after\n".join(parts)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -43,7 +63,7 @@ def configure_logging(settings: Settings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.ExceptionRenderer(_told),
                 renderer,
             ],
         )
