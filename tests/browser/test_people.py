@@ -129,6 +129,7 @@ async def test_who_is_deactivated_is_told_so_on_the_open_page(
     await press(theirs, "Sign in")
     await expect(theirs.locator("#refusal")).to_have_text("Invalid email or password")
     await press(dialog, "Close")
+    await expect(page.get_by_role("button", name="Manage Ada")).to_be_focused()
     await expect(page.locator("#accounts .state")).to_have_text("Deactivated")
     await press(page.locator("#accounts"), "Manage Ada")
     await press(dialog, "Reactivate")

@@ -20,6 +20,8 @@ export function mountAccount(myId: string): void {
   on("account-factor", "click", removeFactor);
   on("account-state", "click", () => (account.is_active ? deactivate() : change({ is_active: true }, "can sign in again.")));
   byId("account-close").addEventListener("click", () => dialog.close());
+  // The browser goes back to the button that was pressed; what has changed has another one in its place.
+  dialog.addEventListener("close", () => document.querySelector<HTMLElement>(`[data-key="${account.id}"] button`)?.focus());
 }
 
 /** Show somebody, to be changed; `told` hears of each change. */

@@ -27,11 +27,11 @@ async function start(user: Profile): Promise<void> {
 async function unlock(user: Profile): Promise<void> {
   mountBell(connect(user), user);
   mountProfile(user);
-  await mountPreferences(user);
   byId("sessions-card").hidden = false;
   byId("everywhere").addEventListener("click", () => void trying(signOutEverywhere));
   await showSessions();
   if (user.role !== "patient") await mountKeys(user);
+  await mountPreferences(user);
 }
 
 async function showSessions(): Promise<void> {

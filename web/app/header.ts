@@ -16,7 +16,7 @@ export function mountHeader(user: User): void {
     h("button", { id: "sign-out", type: "button", class: "quiet", click: () => void trying(() => signOut("/auth/logout")) }, "Sign out"),
     h("section", { id: "bell-panel", popover: true, "aria-label": "Notifications" },
       h("header", {}, h("h2", {}, "Notifications"), h("button", { id: "bell-all", type: "button", class: "quiet" }, "Mark all read")),
-      h("p", { id: "bell-empty", class: "muted" }, "Nothing here yet."),
+      h("p", { id: "bell-empty", class: "muted" }, "Nothing here yet. News of your conversations and tickets comes here."),
       h("ul", { id: "bell-list" })));
 }
 
