@@ -12,7 +12,7 @@ from core.clock import now
 from core.ids import new_id
 from core.runtime import Runtime
 from core.streams import Entry
-from domain.notifications import actions, rules
+from domain.notifications import actions, deliveries, queries, rules
 from domain.notifications.actions import News, Sms
 from domain.notifications.events import user_channel
 from domain.notifications.rules import NotificationType
@@ -20,6 +20,7 @@ from domain.queueing import actions as queueing
 from domain.queueing.rules import TicketStatus
 from models import Delivery, Notification, Patient, Ticket, User
 from tests.builders import create_clinic
+from tests.domain.chat.builders import id_of
 
 _numbers = count(100)
 
@@ -108,3 +109,16 @@ async def reload(runtime: Runtime, delivery_id: UUID) -> Delivery:
     """The delivery as it is now."""
     async with runtime.database.session() as session:
         return await session.get_one(Delivery, delivery_id)
+
+
+async def inbox(runtime: Runtime, actor: Actor) -> list[Notification]:
+    """What that person's list shows, all of it."""
+    async with runtime.database.session() as session:
+        return (await queries.list_notifications(session, id_of(actor), limit=100)).items
+
+
+async def is_claimed(runtime: Runtime, delivery: Delivery) -> bool:
+    """Whether a worker would send it, were it due now."""
+    await make_due(runtime, delivery.id)
+    async with runtime.transactions.begin() as unit:
+        return await deliveries.claim_delivery(unit, delivery.id, timedelta(seconds=30)) is not None

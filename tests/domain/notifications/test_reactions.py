@@ -1,47 +1,22 @@
 """What people are told when tickets are called."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-
 import pytest
 
-from core.actor import Actor
 from core.clock import now
 from core.runtime import Runtime
-from core.settings import get_settings
-from domain.notifications import deliveries, queries
-from models import Delivery, Notification
-from tests.domain.chat.builders import id_of
+from models import Notification
 from tests.domain.notifications.builders import (
     call_ticket,
     create_patient,
     deliveries_to,
-    make_due,
+    inbox,
+    is_claimed,
     new_phone,
     recall,
     reload,
 )
 
-
-@pytest.fixture(autouse=True)
-def delay(monkeypatch: pytest.MonkeyPatch) -> Iterator[timedelta]:
-    """How long an SMS about a message waits for the message to be read."""
-    monkeypatch.setenv("CHAT_SMS_DELAY_SECONDS", "60")
-    monkeypatch.setenv("PUBLIC_URL", "https://bell.example.org")
-    get_settings.cache_clear()
-    yield timedelta(seconds=60)
-    get_settings.cache_clear()
-
-
-async def inbox(runtime: Runtime, actor: Actor) -> list[Notification]:
-    async with runtime.database.session() as session:
-        return (await queries.list_notifications(session, id_of(actor), limit=100)).items
-
-
-async def is_claimed(runtime: Runtime, delivery: Delivery) -> bool:
-    await make_due(runtime, delivery.id)
-    async with runtime.transactions.begin() as unit:
-        return await deliveries.claim_delivery(unit, delivery.id, timedelta(seconds=30)) is not None
+pytestmark = pytest.mark.usefixtures("delay")
 
 
 async def test_a_called_patient_is_told_in_the_product_and_by_sms(runtime: Runtime) -> None:

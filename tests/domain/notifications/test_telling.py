@@ -1,7 +1,6 @@
 """What people are told of messages, and when: once, with the right count, whatever happens at the same time."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,42 +10,23 @@ from sqlalchemy import update
 
 from core.actor import Actor, Role
 from core.runtime import Runtime
-from core.settings import get_settings
 from domain.chat.rules import ThreadKind
-from domain.notifications import deliveries, queries
-from models import Delivery, Message, Notification, Thread
+from domain.notifications import deliveries
+from models import Message, Thread
 from tests.domain.chat.builders import Talk, create_talk, create_user, id_of, read, say
 from tests.domain.notifications.builders import (
     create_patient,
     deliveries_to,
     events_of,
-    make_due,
+    inbox,
+    is_claimed,
     new_phone,
     reload,
 )
 from tests.domain.notifications.test_inbox import apply, snapshot
 from workers.jobs import sweep_threads, tell_threads
 
-
-@pytest.fixture(autouse=True)
-def delay(monkeypatch: pytest.MonkeyPatch) -> Iterator[timedelta]:
-    """How long an SMS about a message waits for the message to be read."""
-    monkeypatch.setenv("CHAT_SMS_DELAY_SECONDS", "60")
-    monkeypatch.setenv("PUBLIC_URL", "https://bell.example.org")
-    get_settings.cache_clear()
-    yield timedelta(seconds=60)
-    get_settings.cache_clear()
-
-
-async def inbox(runtime: Runtime, actor: Actor) -> list[Notification]:
-    async with runtime.database.session() as session:
-        return (await queries.list_notifications(session, id_of(actor), limit=100)).items
-
-
-async def is_claimed(runtime: Runtime, delivery: Delivery) -> bool:
-    await make_due(runtime, delivery.id)
-    async with runtime.transactions.begin() as unit:
-        return await deliveries.claim_delivery(unit, delivery.id, timedelta(seconds=30)) is not None
+pytestmark = pytest.mark.usefixtures("delay")
 
 
 async def talk_with(runtime: Runtime, phone: str | None = None) -> Talk:
