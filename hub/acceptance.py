@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import isawaitable
 
 from uvicorn.protocols.utils import get_remote_addr, is_ssl
@@ -31,7 +32,7 @@ Opened = Callable[[SocketHandler, tuple[str, int], bytes], None]
 class Acceptance:
     """Asks the application about one connection, and does what it says. Lives until that is decided."""
 
-    __slots__ = ("_address", "_opened", "_seconds", "_server", "_task", "_transport")
+    __slots__ = ("_address", "_is_paused", "_opened", "_seconds", "_server", "_task", "_transport")
 
     def __init__(self, server: SocketServer, transport: asyncio.Transport, seconds: float, opened: Opened) -> None:
         """``opened`` is called with the handler, the client's address and the 101 to send; ``seconds`` is the time
@@ -42,9 +43,20 @@ class Acceptance:
         self._opened = opened
         self._address = get_remote_addr(transport) or ("", 0)
         self._task: asyncio.Task[None] | None = None
+        self._is_paused = False
 
     def begin(self, head: bytes, application: SocketApplication | None) -> None:
-        """Read the request and ask. Without an application nothing is served."""
+        """Read the request and ask, when it is this one's turn. Without an application nothing is served."""
+        if not self._server.admission.admit(partial(self._begin, head, application)):
+            # Who does not wait for its answer fills its own buffers and not ours.
+            self._transport.pause_reading()
+            self._is_paused = True
+
+    def _begin(self, head: bytes, application: SocketApplication | None) -> None:
+        if self._transport.is_closing():
+            return
+        if self._is_paused:
+            self._transport.resume_reading()
         upgrade = read_head(head)
         if isinstance(upgrade, Rejection):
             self._refuse(upgrade)

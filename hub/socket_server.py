@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from hub.admission import Admission
 from hub.joined_writes import JoinedWrites, joined_writes
 from hub.keepalive import Keepalive
 
@@ -22,6 +23,7 @@ class SocketServer:
     loop: asyncio.AbstractEventLoop
     writes: JoinedWrites
     keepalive: Keepalive
+    admission: Admission
     max_message_bytes: int
 
 
@@ -39,6 +41,7 @@ def socket_server(config: Config, state: ServerState) -> SocketServer:
             loop=loop,
             writes=joined_writes(),
             keepalive=Keepalive(loop, config.ws_ping_interval, config.ws_ping_timeout),
+            admission=Admission(loop),
             max_message_bytes=config.ws_max_size,
         )
     return _servers[state]
