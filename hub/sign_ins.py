@@ -84,7 +84,9 @@ class SignIns:
                 await _work_in(follower, clinics.get(user_id, frozenset()), database)
         for session_id in ended:
             for follower in signed_in[session_id]:
-                follower.revoked()
+                # Unless it was given a fresh sign-in while Postgres was asked.
+                if follower.actor is not None and follower.actor.session_id == session_id:
+                    follower.revoked()
 
 
 async def _work_in(follower: Follower, clinic_ids: frozenset[UUID], database: AsyncSession) -> None:

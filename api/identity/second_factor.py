@@ -15,6 +15,7 @@ from core.errors import TooManyRequests
 from core.rate_limits import RateLimit
 from domain.identity import actions_second_factor, queries
 from domain.identity.policy import user_of
+from domain.identity.second_factor import is_required
 
 router = APIRouter(prefix="/auth/second-factor")
 
@@ -78,7 +79,7 @@ async def get_second_factor(unit: Unit, actor: SignedIn, settings: SettingsOf) -
     factor = await queries.find_second_factor(unit.session, user_id)
     return SecondFactorOut(
         is_enabled=factor is not None and factor.confirmed_at is not None,
-        is_required=actor.role in settings.second_factor_roles,
+        is_required=is_required(actor, settings),
         recovery_codes_left=await queries.count_recovery_codes(unit.session, user_id),
     )
 

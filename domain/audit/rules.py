@@ -16,6 +16,8 @@ class AuditAction(StrEnum):
     INVITATION_SENT = "invitation.sent"
     INVITATION_ACCEPTED = "invitation.accepted"
     SCREEN_PAIRED = "screen.paired"
+    MEMBER_ADDED = "clinic.member_added"
+    MEMBER_REMOVED = "clinic.member_removed"
     ACCESS_REFUSED = "access.refused"
     USER_CREATED = "user.created"
     ROLE_CHANGED = "user.role_changed"

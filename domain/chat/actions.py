@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from core.actor import Role
 from core.errors import Refusal, Validation
 from core.unit_of_work import UnitOfWork
 from domain.chat import people, policy, queries, rules
@@ -38,7 +37,7 @@ async def open_thread(
     user_id = policy.user_of(unit.actor)
     policy.check_may_open_care_thread(unit.actor)
     rules.check_text(subject, "The subject", rules.MAX_SUBJECT, least=0)
-    if unit.actor.role == Role.PATIENT:
+    if policy.asks_as_patient(unit.actor):
         other_id = await _doctor(unit, doctor_id)
     else:
         other_id = await _patient_user(unit, patient_id)

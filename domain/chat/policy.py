@@ -41,6 +41,11 @@ def check_may_ask_support(actor: Actor) -> None:
         raise Authorization("Only patients can start a conversation with an advisor.")
 
 
+def asks_as_patient(actor: Actor) -> bool:
+    """Of the two sides of a care thread: the patient names the doctor, the doctor names the patient."""
+    return actor.role == Role.PATIENT
+
+
 def check_may_open_care_thread(actor: Actor) -> None:
     """Patients and doctors, with each other. Raises ``Authorization`` for everybody else."""
     if actor.role not in {Role.PATIENT, Role.DOCTOR}:

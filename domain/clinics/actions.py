@@ -6,15 +6,17 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
 from core.actor import Role
-from core.errors import Authorization, ResourceNotFound, Validation
+from core.errors import ResourceNotFound, Validation
 from core.unit_of_work import UnitOfWork
+from domain.audit.actions import write_entry
+from domain.audit.rules import AuditAction
+from domain.clinics.policy import check_may_manage_clinics
 from models import Clinic, ClinicMember, User
 
 
 async def create_clinic(unit: UnitOfWork, name: str, time_zone: str, city: str = "") -> Clinic:
     """A new clinic. Raises ``Authorization`` unless an administrator or the product itself asks."""
-    if not (unit.actor.is_system or unit.actor.role == Role.ADMIN):
-        raise Authorization("Only administrators create clinics.")
+    check_may_manage_clinics(unit.actor)
     clinic = Clinic(name=name, time_zone=time_zone, city=city)
     unit.session.add(clinic)
     await unit.session.flush()
@@ -23,14 +25,14 @@ async def create_clinic(unit: UnitOfWork, name: str, time_zone: str, city: str =
 
 async def add_member(unit: UnitOfWork, clinic_id: UUID, user_id: UUID) -> None:
     """Let a doctor or staff member work in a clinic. Raises ``Authorization``, ``Validation``, ``ResourceNotFound``."""
-    if not (unit.actor.is_system or unit.actor.role == Role.ADMIN):
-        raise Authorization("Only administrators say who works in a clinic.")
+    check_may_manage_clinics(unit.actor)
     user = await unit.session.get(User, user_id)
     if user is None or user.role not in {Role.DOCTOR, Role.STAFF}:
         raise Validation("Only doctors and staff work in clinics.")
     if await unit.session.get(Clinic, clinic_id) is None:
         raise ResourceNotFound("There is no such clinic.")
     await let_in(unit, clinic_id, user_id)
+    write_entry(unit, AuditAction.MEMBER_ADDED, f"user:{user_id}", {"clinic_id": str(clinic_id)})
 
 
 async def let_in(unit: UnitOfWork, clinic_id: UUID, user_id: UUID) -> None:
@@ -41,8 +43,7 @@ async def let_in(unit: UnitOfWork, clinic_id: UUID, user_id: UUID) -> None:
 
 async def remove_member(unit: UnitOfWork, clinic_id: UUID, user_id: UUID) -> None:
     """Somebody works in that clinic no longer. Raises ``Authorization``, ``ResourceNotFound``."""
-    if not (unit.actor.is_system or unit.actor.role == Role.ADMIN):
-        raise Authorization("Only administrators say who works in a clinic.")
+    check_may_manage_clinics(unit.actor)
     removed = await unit.session.scalar(
         delete(ClinicMember)
         .where(ClinicMember.clinic_id == clinic_id, ClinicMember.user_id == user_id)
@@ -50,3 +51,4 @@ async def remove_member(unit: UnitOfWork, clinic_id: UUID, user_id: UUID) -> Non
     )
     if removed is None:
         raise ResourceNotFound("This person does not work in this clinic.")
+    write_entry(unit, AuditAction.MEMBER_REMOVED, f"user:{user_id}", {"clinic_id": str(clinic_id)})

@@ -27,6 +27,12 @@ def check_may_look_up(actor: Actor, clinic_id: UUID) -> None:
         check_works_in(actor, clinic_id)
 
 
+def check_may_manage_clinics(actor: Actor) -> None:
+    """Making clinics, and saying who works in them: administrators and the product itself. Raises ``Authorization``."""
+    if not actor.is_system and actor.role != Role.ADMIN:
+        raise Authorization("Only administrators manage clinics.")
+
+
 def works_in(actor: Actor, clinic_id: UUID) -> bool:
     """Administrators and the product itself everywhere; doctors and staff where they are members."""
     return actor.is_system or actor.role == Role.ADMIN or clinic_id in actor.clinic_ids

@@ -12,7 +12,7 @@ from domain.identity import queries
 from domain.identity.actions import revoke_session
 from domain.identity.errors import KeyNotFound, UnknownScope
 from domain.identity.events import ApiKeyMade
-from domain.identity.policy import check_may_make_key
+from domain.identity.policy import check_may_make_key, manages_all_keys
 from domain.identity.rules import API_KEY, digest_of
 from domain.identity.scopes import SCOPES
 from models import Session, User
@@ -60,7 +60,7 @@ async def create_api_key(unit: UnitOfWork, name: str, scopes: list[str], lifetim
 async def revoke_api_key(unit: UnitOfWork, key_id: UUID) -> None:
     """End a key: the actor's own, or anybody's for administrators. Raises ``Authorization``, ``KeyNotFound``."""
     maker = check_may_make_key(unit.actor)
-    owner = None if unit.actor.role == Role.ADMIN else maker
+    owner = None if manages_all_keys(unit.actor) else maker
     if await queries.find_living_session(unit.session, key_id, "api_key", unit.at, owner) is None:
         raise KeyNotFound
     await revoke_session(unit, key_id, "key_revoked")

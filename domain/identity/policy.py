@@ -64,6 +64,11 @@ def check_may_make_key(actor: Actor) -> UUID:
     return actor.user_id
 
 
+def manages_all_keys(actor: Actor) -> bool:
+    """Administrators end the keys of everybody."""
+    return actor.role == Role.ADMIN
+
+
 def check_scope_of_request(actor: Actor, method: str, path: str) -> None:
     """What shows a key does no more than its scopes say. Raises ``Authorization``."""
     if actor.scopes is not None and not allows_request(actor.scopes, method, path):

@@ -2,6 +2,7 @@
 
 from sqlalchemy import delete
 
+from core.actor import Actor
 from core.settings import Settings
 from core.unit_of_work import UnitOfWork
 from domain.identity import queries
@@ -11,7 +12,7 @@ from domain.identity.totp import matching_step, recovery_digest, shared_secret
 from models import RecoveryCode, SecondFactor, User
 
 
-def is_required(user: User, settings: Settings) -> bool:
+def is_required(user: User | Actor, settings: Settings) -> bool:
     """True when that user's role cannot do without."""
     return user.role in settings.second_factor_roles
 

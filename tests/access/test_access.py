@@ -1,6 +1,7 @@
 """Every route and every command of a socket, asked by every party: nobody gets in where they do not belong."""
 
 import asyncio
+import re
 from typing import Any, Final
 
 import httpx
@@ -10,6 +11,7 @@ from core.access import PUBLIC, Party
 from hub.access import socket_policies
 from hub.frames import ClientFrame
 from ops.access_table import PAGE, render, rest_policies
+from ops.checkout import ROOT
 from tests.access.asking import ask
 from tests.access.requests import REQUESTS
 from tests.access.world import World, create_world
@@ -31,6 +33,14 @@ def test_every_route_names_a_policy() -> None:
 def test_every_command_names_a_policy() -> None:
     words = {command.partition(" ")[0] for command in socket_policies()}
     assert words == {frame.__name__.lower() for frame in ClientFrame.__args__}
+
+
+def test_roles_are_compared_in_policies_only() -> None:
+    """One place a room where it is decided who may: every other comparison would be a second one."""
+    compared = re.compile(r"actor\.role (==|!=|in|not in) ")
+    files = [file for folder in ("api", "domain", "hub", "workers") for file in (ROOT / folder).rglob("*.py")]
+    elsewhere = [file for file in files if file.name != "policy.py" and compared.search(file.read_text("utf-8"))]
+    assert [str(file.relative_to(ROOT)) for file in elsewhere] == []
 
 
 def test_the_page_is_not_old() -> None:

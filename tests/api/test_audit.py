@@ -126,6 +126,19 @@ async def test_changes_of_roles_and_deactivations(client: httpx.AsyncClient, run
     ]
 
 
+async def test_changes_of_memberships(client: httpx.AsyncClient, runtime: Runtime, admin: Person) -> None:
+    person, clinic = await create_person(runtime, Role.STAFF), await create_clinic(runtime)
+    address = f"/api/v1/clinics/{clinic.clinic_id}/members/{person.id}"
+    for method in ("PUT", "DELETE"):
+        assert (await client.request(method, address, headers=admin.bearer)).status_code == 204
+    seen = [one for one in await entries(client, admin, actor_id=admin.id) if one["subject"] == f"user:{person.id}"]
+    facts = {"clinic_id": str(clinic.clinic_id)}
+    assert [(one["action"], one["facts"]) for one in reversed(seen)] == [
+        ("clinic.member_added", facts),
+        ("clinic.member_removed", facts),
+    ]
+
+
 async def test_pages_follow_each_other_without_gap_or_repeat(
     client: httpx.AsyncClient, runtime: Runtime, admin: Person
 ) -> None:

@@ -20,7 +20,7 @@ from tests.api.test_screens import pair
 from tests.builders import create_clinic, take_ticket
 from tests.domain.identity.test_sessions import let_the_leeway_pass
 from tests.people import Person, create_person
-from tests.support.web import TestSocket, WebProcess, eventually, open_socket, web_process
+from tests.support.web import TestSocket, WebProcess, eventually, open_socket, web_process_of
 
 REVOKED: Final = 4002
 BEAT_SECONDS: Final = 0.5
@@ -41,7 +41,7 @@ async def nodes(settings: Settings, tmp_path_factory: pytest.TempPathFactory) ->
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
-                web_process(settings, folder, "tests.hub.desks", hub_heartbeat_seconds=BEAT_SECONDS)
+                web_process_of("tests.hub.desks", settings, folder, hub_heartbeat_seconds=BEAT_SECONDS)
             )
             for _ in range(2)
         ]
@@ -162,7 +162,8 @@ async def test_a_living_socket_loses_with_the_membership_what_came_from_it(
         ]
         for socket in sockets:
             for channel in (desk, other_desk, board):
-                assert (await socket.subscribe(channel))["type"] == "subscribed"
+                answer = await socket.subscribe(channel)
+                assert answer["type"] == "subscribed", answer
         (await client.delete(f"/api/v1/clinics/{clinic.clinic_id}/members/{staff.id}")).raise_for_status()
         # The client is told to ask again, and is refused by name; the rest of the socket lives on.
         for socket in sockets[::2]:

@@ -62,9 +62,7 @@ class WebProcess:
 
 
 @asynccontextmanager
-async def web_process(
-    settings: Settings, tmp_path: Path, program: str = "ops", /, **changes: object
-) -> AsyncIterator[WebProcess]:
+async def web_process(settings: Settings, tmp_path: Path, **changes: object) -> AsyncIterator[WebProcess]:
     """A running, ready web process; ended at the end."""
     async with web_process_of("ops", settings, tmp_path, **changes) as web:
         yield web
