@@ -7,6 +7,7 @@ from api.identity.login_limit import LoginLimit, email_digest
 from core.actor import ANONYMOUS
 from core.errors import Refusal, TooManyRequests, Validation
 from core.runtime import Runtime
+from core.unit_of_work import UnitOfWork
 from domain.audit.actions import write_entry
 from domain.audit.rules import AuditAction
 from domain.identity.actions import SignIn, open_session
@@ -42,12 +43,7 @@ async def sign_in(request: Request, email: str, password: str, otp: str | None =
     rehashed = await hash_password(password, cost) if needs_rehash(known.password_hash, cost) else None
     try:
         async with runtime.transactions.begin(ANONYMOUS) as unit:
-            # Since it was read the hash may have been changed, to one of another cost or of another password; under the
-            # lock it cannot. A reset ends all sessions, and none may be opened by the old password behind its back.
-            user = await lock_person(unit.session, known.user_id)
-            is_same = user.password_hash == known.password_hash
-            if not is_same and not await matches(password, user.password_hash, cost):
-                raise InvalidCredentials
+            await _check_again(unit, known, password, cost)
             signed_in = await open_session(unit, known.user_id, runtime.settings, _user_agent(request), otp)
             if rehashed is not None:
                 await replace_hash(unit, known.user_id, known.password_hash, rehashed)
@@ -65,6 +61,16 @@ async def _find(runtime: Runtime, email: str) -> Credentials | None:
         return None
     async with runtime.database.reads() as session:
         return await find_credentials(session, key)
+
+
+async def _check_again(unit: UnitOfWork, known: Credentials, password: str, cost: int) -> None:
+    """Since it was read the hash may have been changed, to one of another cost or of another password.
+
+    Under the lock it cannot: a reset ends all sessions, and none may be opened by the old password behind its back.
+    """
+    user = await lock_person(unit.session, known.user_id)
+    if user.password_hash != known.password_hash and not await matches(password, user.password_hash, cost):
+        raise InvalidCredentials
 
 
 async def _note_failure(runtime: Runtime, email: str, known: Credentials | None, refusal: Refusal) -> None:

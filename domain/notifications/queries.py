@@ -162,10 +162,10 @@ async def sms_choices(session: AsyncSession, user_id: UUID) -> dict[Notification
     return {kind: kind not in (off or []) for kind in NotificationType}
 
 
-async def state_of_ticket(session: AsyncSession, ticket_id: UUID) -> tuple[str, int] | None:
-    """That ticket's status and number of recalls; None when there is none."""
-    row = (await session.execute(select(Ticket.status, Ticket.recalls).where(Ticket.id == ticket_id))).one_or_none()
-    return (row.status, row.recalls) if row else None
+async def state_of_ticket(session: AsyncSession, ticket_id: UUID) -> tuple[str, datetime | None] | None:
+    """That ticket's status and when it was called last; None when there is none."""
+    row = (await session.execute(select(Ticket.status, Ticket.called_at).where(Ticket.id == ticket_id))).one_or_none()
+    return (row.status, row.called_at) if row else None
 
 
 async def lock_claimable(

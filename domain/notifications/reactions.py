@@ -1,5 +1,6 @@
 """What is told to people when something happens in other rooms."""
 
+from core.clock import rfc3339
 from core.events import reacts_to
 from core.settings import get_settings
 from core.unit_of_work import UnitOfWork
@@ -26,6 +27,7 @@ async def tell_whose_ticket_is_called(unit: UnitOfWork, called: TicketCalled) ->
             "counter": called.counter_name,
             "link": called.link,
             "recalls": called.recalls,
+            "called_at": rfc3339(called.called_at),
         },
     )
     await actions.notify(unit, called.user_id, news, Sms(settings.default_phone_region, called.phone))

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import phonenumbers
 
+from core.clock import rfc3339
+
 MAX_ATTEMPTS: Final = 8
 
 _FIRST_RETRY: Final = timedelta(seconds=2)
@@ -128,17 +130,22 @@ def message_received(sender_name: str, public_url: str) -> Text:
 
 
 def is_still_wanted(
-    notification_type: NotificationType, data: dict[str, Any], *, is_read: bool, ticket: tuple[str, int] | None
+    notification_type: NotificationType,
+    data: dict[str, Any],
+    *,
+    is_read: bool,
+    ticket: tuple[str, datetime | None] | None,
 ) -> bool:
     """Whether an SMS still has a reason when it is sent.
 
-    Not once it was read; and a call only while the ticket is called and was not called again since: ``ticket`` is its
-    present status and number of recalls.
+    Not once it was read; and a call only while the ticket is called and was not called again since, perhaps to another
+    counter: ``ticket`` is its present status and when it was called last.
     """
     if is_read:
         return False
     if notification_type == NotificationType.TICKET_CALLED:
-        return ticket == ("called", data["recalls"])
+        status, called_at = ticket or (None, None)
+        return status == "called" and called_at is not None and rfc3339(called_at) == data.get("called_at")
     return True
 
 

@@ -175,6 +175,7 @@ async def _announce_call(unit: UnitOfWork, ticket: Ticket, counter: Counter) -> 
             user_id=patient.user_id if patient else None,
             phone=ticket.phone or (patient.phone if patient else None),
             recalls=ticket.recalls,
+            called_at=unit.at,
         )
     )
 

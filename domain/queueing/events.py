@@ -61,3 +61,4 @@ class TicketCalled(Event, frozen=True, kw_only=True):
     user_id: UUID | None
     phone: str | None
     recalls: int
+    called_at: datetime

@@ -4,6 +4,8 @@ import pytest
 
 from core.clock import now
 from core.runtime import Runtime
+from domain.queueing import actions as queueing
+from domain.queueing.rules import TicketStatus
 from models import Notification
 from tests.domain.notifications.builders import (
     call_ticket,
@@ -30,6 +32,19 @@ async def test_a_called_patient_is_told_in_the_product_and_by_sms(runtime: Runti
     assert sms.body == f"{told.body} https://bell.example.org/ticket/{ticket.link}"
     assert "Pat" not in sms.body
     assert (sms.status, sms.due_at <= now()) == ("pending", True)
+
+
+async def test_a_call_that_was_taken_back_is_not_told_once_there_is_another(runtime: Runtime) -> None:
+    phone = new_phone()
+    _, patient_id = await create_patient(runtime, phone=phone)
+    ticket = await call_ticket(runtime, patient_id)
+    for status in (TicketStatus.WAITING, TicketStatus.CALLED):
+        async with runtime.transactions.begin() as unit:
+            await queueing.change_status(unit, ticket.id, status, counter_id=ticket.counter_id)
+    first, second = await deliveries_to(runtime, phone)
+    assert not await is_claimed(runtime, first)
+    assert (await reload(runtime, first.id)).status == "cancelled"
+    assert await is_claimed(runtime, second)
 
 
 async def test_a_walk_in_without_an_account_gets_the_sms_alone(runtime: Runtime) -> None:

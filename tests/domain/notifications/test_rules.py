@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.clock import rfc3339
 from domain.notifications import rules
 from domain.notifications.rules import DeliveryStatus, NotificationType, Outcome
 
@@ -66,12 +67,21 @@ def test_an_unknown_outcome_is_given_time_to_show_itself_and_is_never_called_und
 
 @pytest.mark.parametrize(
     ("ticket", "is_wanted"),
-    [(("called", 1), True), (("called", 2), False), (("serving", 1), False), (("no_show", 1), False), (None, False)],
+    [
+        (("called", AT), True),
+        (("called", AT + timedelta(seconds=1)), False),
+        (("called", None), False),
+        (("serving", AT), False),
+        (("no_show", AT), False),
+        (None, False),
+    ],
 )
-def test_a_call_is_sent_only_while_it_is_the_last_one(ticket: tuple[str, int] | None, is_wanted: bool) -> None:
-    kind = NotificationType.TICKET_CALLED
-    assert rules.is_still_wanted(kind, {"recalls": 1}, is_read=False, ticket=ticket) is is_wanted
-    assert not rules.is_still_wanted(kind, {"recalls": 1}, is_read=True, ticket=ticket)
+def test_a_call_is_sent_only_while_it_is_the_last_one(
+    ticket: tuple[str, datetime | None] | None, is_wanted: bool
+) -> None:
+    kind, data = NotificationType.TICKET_CALLED, {"called_at": rfc3339(AT)}
+    assert rules.is_still_wanted(kind, data, is_read=False, ticket=ticket) is is_wanted
+    assert not rules.is_still_wanted(kind, data, is_read=True, ticket=ticket)
 
 
 @pytest.mark.parametrize(
