@@ -56,3 +56,10 @@ async def test_is_for_administrators_only(open_page: OpenPage, desk: Desk) -> No
     await expect(page.locator("#not-here")).to_be_visible()
     await expect(page.locator("#page")).to_be_hidden()
     await expect(page.get_by_role("link", name="Nodes")).to_have_count(0)
+
+
+async def test_lists_the_boards_that_are_on_screens(open_page: OpenPage, admin: Person, desk: Desk) -> None:
+    board = await open_page(desk.board)
+    await expect(board.locator("body")).to_have_attribute("data-state", "live")
+    page = await open_page("/admin", admin)
+    await expect(page.locator("#boards tr").filter(has_text="General").first).to_contain_text("1", timeout=20_000)

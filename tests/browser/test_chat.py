@@ -50,6 +50,35 @@ async def test_message_receipt_and_typing_reach_the_other_browser(
     await expect(hers.locator("#typing")).to_have_text("")
 
 
+async def test_who_is_here_stands_below_the_title(open_page: OpenPage, patient: Person, advisor: Person) -> None:
+    hers = await open_page("/chat", patient)
+    thread = await begin(hers)
+    people = hers.get_by_role("list", name="Who is here").get_by_role("listitem")
+    await expect(people).to_have_text(["Ada is away"])
+    dot = "(row) => getComputedStyle(row, '::before').backgroundColor"
+    away = await people.evaluate(dot)
+    his = await open_page(f"/chat#{thread}", advisor)
+    await expect(people).to_have_text(["Ada is here"])
+    assert await people.evaluate(dot) != away
+    await expect(his.locator("#people li")).to_have_text(["Ada is here"])
+    second_tab = await his.context.new_page()
+    await second_tab.goto(f"/chat#{thread}")
+    await expect(second_tab.locator("#people li")).to_have_text(["Ada is here"])
+    await his.close()
+    # Neither the tab that was closed nor the reload of the other is a leave.
+    await people.evaluate("(row) => { row.dataset.watched = '' }")
+    await second_tab.reload()
+    await expect(second_tab.locator("#people li")).to_have_text(["Ada is here"])
+    await expect(hers.locator("#people li[data-watched]")).to_have_count(1)
+    await second_tab.close()
+    await expect(people).to_have_text(["Ada is away"], timeout=15_000)
+    # Nobody can say while the line is broken, so the page does not.
+    await hers.context.set_offline(True)
+    await expect(people).to_have_count(0)
+    await hers.context.set_offline(False)
+    await expect(people).to_have_text(["Ada is away"])
+
+
 @pytest.mark.usefixtures("advisor")
 async def test_history_is_there_after_a_reload_and_further_up(open_page: OpenPage, patient: Person) -> None:
     page = await open_page("/chat", patient)

@@ -105,3 +105,14 @@ async def test_a_busy_board_is_not_asked_for_at_each_of_its_changes(open_page: O
     await expect(page.locator("#waiting .code")).to_have_text(codes[10:])
     # Forty changes. One look at once, then one in three seconds at most, however long this took.
     assert 1 <= len(asked_at) <= 2 + (time.monotonic() - begin) / 3
+
+
+async def test_the_desk_says_on_how_many_screens_its_board_is(open_page: OpenPage, desk: Desk) -> None:
+    page = await open_page("/staff", desk.staff)
+    await expect(page.locator("#shown")).to_have_text("On no screen")
+    first = await open_page(desk.board)
+    await expect(page.locator("#shown")).to_have_text("On 1 screen")
+    await open_page(desk.board, desk.staff)
+    await expect(page.locator("#shown")).to_have_text("On 2 screens")
+    await first.close()
+    await expect(page.locator("#shown")).to_have_text("On 1 screen", timeout=15_000)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carebell_client import Draft, FileOutbox, Position, Snapshot, StateChanged, Subscription
+from carebell_client import Draft, FileOutbox, Position, Presence, Snapshot, StateChanged, Subscription
 from carebell_client import subscription as subscription_module
 from carebell_client.backoff import BASE_SECONDS, CAP_SECONDS, backoff, pause_after, verdict
 from carebell_client.line import Ending
@@ -180,3 +180,23 @@ def test_the_outbox_is_read_back_up_to_a_torn_line(tmp_path: Path) -> None:
     again = FileOutbox(path)
     assert [(draft.key, draft.body) for draft in again.drafts()] == [("k0", "line\n0 ☂"), ("k2", "line\n2 ☂")]
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+
+
+async def test_who_is_there_is_known_while_it_is_live(asked: Asked) -> None:
+    subscription = asked.subscription
+
+    def present() -> Presence | None:
+        return subscription.present
+
+    assert present() is None
+    subscription.signal({"name": "presence", "data": {"screens": 2}})
+    assert await anext(subscription) == Presence(screens=2)
+    assert present() == Presence(screens=2)
+    subscription.signal({"name": "presence", "data": {"user_ids": ["ada", "bob"]}})
+    assert await anext(subscription) == Presence(frozenset({"ada", "bob"}))
+    subscription.distrust()
+    assert present() is None
+    subscription.settle(trusted=True)
+    assert present() == Presence(frozenset({"ada", "bob"})), "the line was there all the time"
+    subscription.disconnected()
+    assert present() is None

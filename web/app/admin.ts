@@ -1,4 +1,4 @@
-import type { Account, HubNode, Page, User } from "../client/index.ts";
+import type { Account, HubNode, Page, ShownBoard, User } from "../client/index.ts";
 import { api, currentUser } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { confirmed } from "./dialog.ts";
@@ -7,6 +7,7 @@ import { mountHeader, showConnection } from "./header.ts";
 import { connect } from "./live.ts";
 
 const REFRESH_MS = 2000;
+const BOARDS_EVERY = 3;
 const count = new Intl.NumberFormat();
 
 function start(user: User): void {
@@ -21,16 +22,28 @@ function start(user: User): void {
   void refresh();
 }
 
+let refreshes = 0;
+
 /** Nodes report every few seconds; there is no channel for it. */
 async function refresh(): Promise<void> {
   try {
     const { items } = await api<{ items: HubNode[] }>("GET", "/hub/nodes");
     draw(items);
+    if (refreshes++ % BOARDS_EVERY === 0) await refreshBoards();
     showConnection(true, "Live");
   } catch (error) {
     showConnection(false, `Not live – ${error instanceof Error ? error.message : String(error)}`);
   }
   setTimeout(() => void refresh(), REFRESH_MS);
+}
+
+/** Which boards are on screens is known by way of Redis only: without it the nodes are still shown. */
+async function refreshBoards(): Promise<void> {
+  const boards = await api<{ items: ShownBoard[] }>("GET", "/hub/boards").then(({ items }) => items, () => undefined);
+  list(byId("boards"), boards ?? [], (board) => board.queue_id, (board) => h("tr", {},
+    h("td", {}, board.clinic_name), h("td", {}, board.queue_name), h("td", {}, count.format(board.screens))));
+  byId("no-boards").hidden = !!boards?.length;
+  byId("no-boards").textContent = boards ? "No board is on a screen." : "This cannot be said just now: Redis is away.";
 }
 
 function draw(nodes: HubNode[]): void {

@@ -18,6 +18,8 @@ export class Conversation {
   private readonly typing: Typing;
   private readonly unfollow: () => void;
   private closed = false;
+  /** Who is there, by id; undefined while nobody can say. */
+  private here: string[] | undefined;
   private readonly channel: string;
 
   constructor(private readonly client: Carebell, private readonly me: User, thread: Thread, private readonly changed: () => void) {
@@ -30,10 +32,15 @@ export class Conversation {
         if (this.state) this.show(applyToThread(this.state, event));
         this.changed();
       },
+      presence: (present) => {
+        this.here = present?.user_ids;
+        this.drawPeople();
+      },
       signal: (name, data) => this.typing.signal(name, data, this.state?.participants ?? []),
       refused: (refusal) => toast(refusal.detail),
     });
     this.drawHead(thread);
+    this.drawPeople();
     byId("beginning").hidden = true;
     list(byId("messages"), [] as Bubble[], (bubble) => bubble.key, bubbleRow);
     this.draw();
@@ -109,6 +116,7 @@ export class Conversation {
     const stick = atBottom();
     this.state = state;
     this.drawHead(state.thread);
+    this.drawPeople();
     this.draw();
     if (stick) toBottom();
     this.seen();
@@ -136,6 +144,13 @@ export class Conversation {
         key: draft.key, mine: true, who: null, body: draft.body, at: draft.at, mark: this.sent.has(draft.key) ? "sent" : "sending",
       })),
     ];
+  }
+
+  private drawPeople(): void {
+    const { here } = this;
+    const others = (here && this.state?.participants.filter((one) => one.user_id !== this.me.id)) ?? [];
+    list(byId("people"), others.map(({ user_id, name }) => ({ user_id, name, here: here!.includes(user_id) })), (one) => one.user_id, (one) =>
+      h("li", { "data-here": String(one.here) }, `${one.name} is ${one.here ? "here" : "away"}`));
   }
 
   private drawHead(thread: ThreadState["thread"]): void {

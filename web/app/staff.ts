@@ -61,9 +61,16 @@ async function chooseQueue(): Promise<void> {
     event: apply,
     state: (state) => showConnection(state === "live", state === "live" ? "Live" : "Not live – reconnecting"),
     refused: (refusal) => toast(refusal.detail),
+    counted: false, // A desk is no screen.
+    presence: (present) => (byId("shown").textContent = shownOn(present?.screens)),
   });
   options(counterBox, (await refresh()).queue.counters, "counter");
   draw();
+}
+
+function shownOn(screens: number | undefined): string {
+  if (screens === undefined) return "";
+  return screens ? `On ${screens} ${screens === 1 ? "screen" : "screens"}` : "On no screen";
 }
 
 /** The list for staff, with names, and with those whom no board shows. */

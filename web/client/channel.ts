@@ -1,4 +1,4 @@
-import type { ChannelEvent, Conflated, Position, Refusal, Subscribed } from "./types.ts";
+import type { ChannelEvent, Conflated, Position, Presence, Refusal, Subscribed } from "./types.ts";
 
 /**
  * connecting: nothing has come yet. live: what is shown is what is. stale: it was, and nobody can say whether it still is.
@@ -13,6 +13,10 @@ export interface Handlers {
   snapshot?(state: unknown, seq: number): void;
   event?(event: ChannelEvent): void;
   signal?(name: string, data: unknown): void;
+  /** Who is there, all of it; undefined while nobody can say. */
+  presence?(present: Presence | undefined): void;
+  /** False: follow without being counted among those who are there. */
+  counted?: boolean;
   state?(state: ChannelState): void;
   refused?(refusal: Refusal): void;
 }
@@ -26,8 +30,9 @@ export class Channel {
   /** The id of the subscribe command that is under way. */
   asking: string | undefined;
   private grace: ReturnType<typeof setTimeout> | undefined;
+  private present: Presence | undefined;
 
-  constructor(readonly name: string, private readonly handlers: Handlers, private readonly ask: (channel: Channel) => void) {}
+  constructor(readonly name: string, readonly handlers: Handlers, private readonly ask: (channel: Channel) => void) {}
 
   /** Take the answer to a subscription: a snapshot, or the events that were missed. Never a part of them. */
   subscribed(frame: Subscribed, trusted: boolean): void {
@@ -62,7 +67,9 @@ export class Channel {
   }
 
   signal(name: string, data: unknown): void {
-    this.handlers.signal?.(name, data);
+    if (name !== "presence") return this.handlers.signal?.(name, data);
+    this.present = data as Presence;
+    if (this.state === "live") this.handlers.presence?.(this.present);
   }
 
   /** A heartbeat told how far the channel is; if that is further than we are, something was lost on the way. */
@@ -104,7 +111,7 @@ export class Channel {
 
   /** The socket is gone, and with it every answer that was under way. */
   disconnected(): void {
-    this.asking = undefined;
+    this.asking = this.present = undefined;
     this.doubt();
   }
 
@@ -125,6 +132,7 @@ export class Channel {
     if (state === this.state) return;
     this.state = state;
     this.handlers.state?.(state);
+    this.handlers.presence?.(state === "live" ? this.present : undefined);
   }
 
   private stopGrace(): void {

@@ -183,7 +183,7 @@ export class Carebell {
 
   private readonly ask = (channel: Channel): void => {
     if (!this.open) return;
-    channel.asking = this.command((id) => ({ type: "subscribe", id, channel: channel.name, ...channel.position }), (answer) => {
+    channel.asking = this.command((id) => ({ type: "subscribe", id, channel: channel.name, ...channel.position, ...(channel.handlers.counted === false && { present: false }) }), (answer) => {
       if (answer.type === "ack" || channel.asking !== answer.id) return;
       channel.refuse(answer);
       if (answer.retry_after) setTimeout(() => this.channels.get(channel.name) === channel && channel.catchUp(), answer.retry_after * 1000);

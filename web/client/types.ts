@@ -25,6 +25,7 @@ export type Position = wire.Position;
 export type Queue = wire.QueueOut;
 export type QueueState = wire.QueueState;
 export type Screen = wire.ScreenListed;
+export type ShownBoard = wire.ShownBoardOut;
 export type SecondFactor = wire.SecondFactorOut;
 /** A ticket for whoever holds its link: no person in it. */
 export type TicketPublic = wire.TicketStatusOut;
@@ -74,5 +75,7 @@ export type Conflated = wire.Conflated;
 export type ChannelEvent = wire.EventRecord;
 export type ClientFrame = wire.ClientFrame;
 export type Refusal = wire.Error;
+/** `user_ids` of the participants who follow a thread, or how many `screens` show a board. */
+export type Presence = Partial<wire.ParticipantsPresent & wire.ScreensPresent>;
 export type ServerFrame = wire.ServerFrame;
 export type Subscribed = wire.Subscribed;

@@ -387,3 +387,24 @@ test("without a fresh sign-in the socket is left to the hub", async () => {
   await settled();
   assert.deepEqual(FakeSocket.last.of("auth"), []);
 });
+
+test("who is there: all of it each time, nothing while it is not live, and again when it is", async () => {
+  const client = await connect();
+  const told: unknown[] = [];
+  client.subscribe("board:q", { presence: (present) => told.push(present?.screens), signal: (name) => told.push(name), counted: false });
+  const socket = FakeSocket.last.welcome();
+  assert.equal(socket.of("subscribe")[0]!["present"], false);
+  socket.snapshot(4);
+  socket.say({ type: "signal", channel: "board:q", name: "presence", data: { screens: 2 } });
+  socket.say({ type: "signal", channel: "board:q", name: "typing", data: {} });
+  assert.deepEqual(told, [undefined, 2, "typing"]);
+  socket.say({ type: "degraded" }, { type: "signal", channel: "board:q", name: "presence", data: { screens: 3 } }, { type: "recovered" });
+  assert.deepEqual(told.slice(3), [undefined, 3]);
+  socket.drop();
+  await after(2000);
+  assert.deepEqual(told.slice(5), [undefined]);
+  FakeSocket.last.welcome().resume(4, 4);
+  assert.deepEqual(told.slice(6), [undefined]);
+  FakeSocket.last.say({ type: "signal", channel: "board:q", name: "presence", data: { screens: 1 } });
+  assert.deepEqual(told.slice(7), [1]);
+});

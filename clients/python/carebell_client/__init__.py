@@ -1,6 +1,6 @@
 """Carebell's socket for Python: one connection, many channels, nothing lost and nothing twice (docs/protocol.md)."""
 
-from carebell_client.changes import Change, ChannelState, Event, Position, Signal, Snapshot, StateChanged
+from carebell_client.changes import Change, ChannelState, Event, Position, Presence, Signal, Snapshot, StateChanged
 from carebell_client.client import Carebell
 from carebell_client.errors import Refused, Stopped
 from carebell_client.outbox import Draft, FileOutbox, MemoryOutbox, Outbox
@@ -19,6 +19,7 @@ __all__ = [
     "Outbox",
     "Outcome",
     "Position",
+    "Presence",
     "Refused",
     "Signal",
     "Snapshot",

@@ -45,10 +45,21 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """Who is there, all of it; it replaces what was told before, and is worth nothing once the state is not live.
+
+    ``user_ids`` are the participants who follow a thread, ``screens`` how many show a board (told to staff only).
+    """
+
+    user_ids: frozenset[str] | None = None
+    screens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """Whether what was yielded before can be believed now."""
 
     state: ChannelState
 
 
-Change: TypeAlias = Snapshot | Event | Signal | StateChanged
+Change: TypeAlias = Snapshot | Event | Signal | Presence | StateChanged

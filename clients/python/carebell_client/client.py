@@ -89,11 +89,14 @@ class Carebell:
         """Whether there is a connection that has been signed in on."""
         return self._commands.is_open
 
-    def subscribe(self, channel: str) -> Subscription:
-        """Follow a channel; raises ``ValueError`` when this client follows it already."""
+    def subscribe(self, channel: str, *, is_counted: bool = True) -> Subscription:
+        """Follow a channel; raises ``ValueError`` when this client follows it already.
+
+        With ``is_counted=False`` it is not among those who are there: a program that listens is nobody.
+        """
         if channel in self._subscriptions:
             raise ValueError(f"{channel} is followed already")
-        subscription = Subscription(channel, self._ask, self._leave)
+        subscription = Subscription(channel, self._ask, self._leave, is_counted=is_counted)
         if self._stopped is not None:
             subscription.end(self._stopped)
             return subscription
@@ -273,7 +276,9 @@ class Carebell:
             else:
                 subscription.refuse(Refused(answer["error_code"], answer["detail"]))
 
-        return self._commands.ask({"type": "subscribe", "channel": subscription.name, **position}, answered)
+        counted = {} if subscription.is_counted else {"present": False}
+        frame = {"type": "subscribe", "channel": subscription.name, **position, **counted}
+        return self._commands.ask(frame, answered)
 
     def _leave(self, subscription: Subscription) -> None:
         if self._subscriptions.get(subscription.name) is subscription:

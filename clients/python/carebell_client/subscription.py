@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from carebell_client.changes import Change, ChannelState, Event, Position, Signal, Snapshot, StateChanged
+from carebell_client.changes import Change, ChannelState, Event, Position, Presence, Signal, Snapshot, StateChanged
 from carebell_client.errors import Refused
 from carebell_client.line import Frame
 
@@ -22,10 +22,16 @@ class Subscription:
     """
 
     def __init__(
-        self, name: str, ask: Callable[["Subscription"], str | None], leave: Callable[["Subscription"], None]
+        self,
+        name: str,
+        ask: Callable[["Subscription"], str | None],
+        leave: Callable[["Subscription"], None],
+        *,
+        is_counted: bool = True,
     ) -> None:
         """Made by ``Carebell.subscribe``. ``ask`` sends ``subscribe`` and returns its id; None while disconnected."""
         self.name = name
+        self.is_counted = is_counted
         self.state: ChannelState = "connecting"
         self.position: Position | None = None
         self.asking: str | None = None
@@ -36,6 +42,7 @@ class Subscription:
         self._end: Exception | None = None
         self._is_overfull = False
         self._grace: asyncio.TimerHandle | None = None
+        self._present: Presence | None = None
 
     # --- for the application ---
 
@@ -54,6 +61,11 @@ class Subscription:
             self._news.clear()
             await self._news.wait()
         return self._unread.popleft()
+
+    @property
+    def present(self) -> Presence | None:
+        """Who is there; None while nobody can say."""
+        return self._present if self.state == "live" else None
 
     def close(self) -> None:
         """Follow the channel no longer."""
@@ -110,7 +122,12 @@ class Subscription:
 
     def signal(self, frame: Frame) -> None:
         """Worth something now or never."""
-        self._put(Signal(frame["name"], frame["data"]))
+        if frame["name"] == "presence":
+            ids = frame["data"].get("user_ids")
+            self._present = Presence(None if ids is None else frozenset(ids), frame["data"].get("screens"))
+            self._put(self._present)
+        else:
+            self._put(Signal(frame["name"], frame["data"]))
 
     def head(self, seq: int) -> None:
         """A heartbeat told how far the channel is."""
@@ -130,7 +147,7 @@ class Subscription:
 
     def disconnected(self) -> None:
         """The socket is gone, and with it every answer that was under way."""
-        self.asking = None
+        self.asking = self._present = None
         self.doubt()
 
     def doubt(self) -> None:
