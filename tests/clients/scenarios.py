@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+import pytest
 
 from core.clock import now
 from core.runtime import Runtime
@@ -134,6 +135,8 @@ FAULTS: list[Fault] = [
 
 async def survives(make: Make, here: World, fault: Fault) -> None:
     """Write from both sides, break something meanwhile, and compare with Postgres."""
+    # A channel without events has no epoch to resume in: who comes back to it gets everything, healing or not.
+    await here.others_act(1)
     async with make(here.url, [here.patient.access_token]) as client:
         await client.follow(here.thread)
         await client.follow(here.board)
@@ -148,6 +151,12 @@ async def survives(make: Make, here: World, fault: Fault) -> None:
             await _assert_true(client, here, channel)
     assert len(sent) >= MINE
     assert await here.stored() == sent
+
+
+async def is_found_out(make: Make, here: World) -> None:
+    """The negative control: a client that takes what comes as it comes, and heals nothing, does not survive."""
+    with pytest.raises(AssertionError):
+        await survives(make, here, kill_the_server)
 
 
 async def _keep_sending(

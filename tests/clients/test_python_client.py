@@ -17,12 +17,14 @@ from carebell_client import (
     Event,
     FileOutbox,
     Outcome,
+    Position,
     Refused,
     Snapshot,
     StateChanged,
     Stopped,
     Subscription,
 )
+from carebell_client import client as client_module
 from core.runtime import Runtime
 from core.settings import Settings
 from tests.builders import take_ticket
@@ -32,6 +34,7 @@ from tests.clients.scenarios import (
     Fault,
     Picture,
     is_forgiven_haste,
+    is_found_out,
     renews_in_place,
     says_when_the_hub_is_degraded,
     survives,
@@ -107,6 +110,25 @@ async def test_nothing_is_lost_and_nothing_twice(
 ) -> None:
     async with world(runtime, settings, tmp_path, hub_max_commands_per_second=1000) as here:
         await survives(make, here, fault)
+
+
+async def test_without_healing_the_same_test_fails(
+    runtime: Runtime, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This client believes every answer and every event, and fills nothing in."""
+    believe = Subscription.subscribed
+
+    def subscribed(self: Subscription, frame: dict[str, Any], *, trusted: bool) -> None:
+        if self.position is not None and frame["mode"] != "snapshot":
+            self.position = Position(frame["epoch"], frame["seq"])
+            frame = {**frame, "events": []}
+        believe(self, frame, trusted=trusted)
+
+    monkeypatch.setattr(Subscription, "subscribed", subscribed)
+    monkeypatch.setattr(Subscription, "head", lambda _, __: None)
+    monkeypatch.setitem(client_module._NEWS, "event", Subscription._take)
+    async with world(runtime, settings, tmp_path, hub_max_commands_per_second=1000) as here:
+        await is_found_out(make, here)
 
 
 async def test_a_sign_in_is_renewed_on_the_living_socket(runtime: Runtime, settings: Settings, tmp_path: Path) -> None:

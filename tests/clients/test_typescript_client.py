@@ -1,11 +1,14 @@
 """The TypeScript client, built as for the pages and run by Node, against the real server through the same faults."""
 
 import asyncio
+import functools
 import itertools
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +24,7 @@ from tests.clients.scenarios import (
     Make,
     Picture,
     is_forgiven_haste,
+    is_found_out,
     renews_in_place,
     says_when_the_hub_is_degraded,
     survives,
@@ -88,9 +92,17 @@ def _build(node: Path, folder: Path) -> Path:
     return built
 
 
+@dataclass(frozen=True)
+class Makers:
+    """What starts clients as they are, and such as heal nothing."""
+
+    whole: Make
+    heedless: Make
+
+
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Starts clients. Node has a WebSocket of its own since 22, and behind a flag in 20."""
+def makers(tmp_path_factory: pytest.TempPathFactory) -> Makers:
+    """Node has a WebSocket of its own since 22, and behind a flag in 20."""
     WebBuilder().install(with_tests=True)
     node = find_node()[0] / "node"
     driver = _build(node, tmp_path_factory.mktemp("driver"))
@@ -99,9 +111,12 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     flags = ["--experimental-websocket", "--no-warnings"] if old else []
 
     @asynccontextmanager
-    async def running(url: str, tokens: list[str]) -> AsyncIterator[ClientUnderTest]:
+    async def running(url: str, tokens: list[str], **environment: str) -> AsyncIterator[ClientUnderTest]:
         process = await asyncio.create_subprocess_exec(
-            node, *flags, driver, url, *tokens, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            *(str(node), *flags, str(driver), url, *tokens),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
         )
         client = NodeClient(process)
         listening = asyncio.create_task(client.listen())
@@ -118,7 +133,13 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
                     process.kill()
             await listening
 
-    return running
+    return Makers(running, functools.partial(running, HEEDLESS="1"))
+
+
+@pytest.fixture(scope="module")
+def make(makers: Makers) -> Make:
+    """Starts clients."""
+    return makers.whole
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
@@ -127,6 +148,13 @@ async def test_nothing_is_lost_and_nothing_twice(
 ) -> None:
     async with world(runtime, settings, tmp_path, hub_max_commands_per_second=1000) as here:
         await survives(make, here, fault)
+
+
+async def test_without_healing_the_same_test_fails(
+    runtime: Runtime, settings: Settings, tmp_path: Path, makers: Makers
+) -> None:
+    async with world(runtime, settings, tmp_path, hub_max_commands_per_second=1000) as here:
+        await is_found_out(makers.heedless, here)
 
 
 async def test_a_sign_in_is_renewed_on_the_living_socket(

@@ -76,9 +76,9 @@ class World:
             )
             return [(seq, body) for seq, body in rows]
 
-    async def others_act(self) -> None:
+    async def others_act(self, messages: int = THEIRS) -> None:
         """The doctor writes and patients arrive, through another door than the client's."""
-        for number in range(THEIRS):
+        for number in range(messages):
             async with self.runtime.transactions.begin(self.doctor.actor) as unit:
                 await chat.send_message(unit, self.thread_id, uuid4().hex, f"answer {number}")
             if number < TICKETS:

@@ -2,6 +2,7 @@
 // tests/clients can put a real hub and a broken network before it.
 import { createInterface } from "node:readline";
 import { applyToBoard } from "../client/board.ts";
+import { Channel } from "../client/channel.ts";
 import { Carebell, type ChannelState, type Outcome } from "../client/index.ts";
 import { memoryShelf } from "../client/outbox.ts";
 import { applyToThread } from "../client/thread.ts";
@@ -10,6 +11,23 @@ import type { Board, ThreadState } from "../client/types.ts";
 interface Order { id: number; do: "follow" | "send" | "picture" | "tokens_asked"; channel: string; body: string }
 interface Picture { status: ChannelState; seq: number; state: unknown; seqs: number[] }
 
+/** For the negative control: a client that believes every answer and every event, and fills nothing in. */
+function heedNothing(): void {
+  const { subscribed } = Channel.prototype;
+  Channel.prototype.subscribed = function (frame, trusted) {
+    if (this.position && frame.mode !== "snapshot") {
+      this.position = { epoch: frame.epoch, seq: frame.seq };
+      frame = { ...frame, events: [] };
+    }
+    subscribed.call(this, frame, trusted);
+  };
+  Channel.prototype.event = function (event) {
+    this["take"](event);
+  };
+  Channel.prototype.head = () => undefined;
+}
+
+if (process.env["HEEDLESS"]) heedNothing();
 const [url, ...tokens] = process.argv.slice(2);
 const pictures = new Map<string, Picture>();
 const sends = new Map<string, number>();
