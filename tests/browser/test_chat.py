@@ -1,10 +1,13 @@
 """A patient and an advisor in two browsers."""
 
 import re
+from uuid import UUID
 
 import pytest
 from playwright.async_api import Page, expect
 
+from core.runtime import Runtime
+from domain.chat import actions as chat
 from tests.browser.conftest import OpenPage
 from tests.people import Person
 
@@ -80,12 +83,16 @@ async def test_who_is_here_stands_below_the_title(open_page: OpenPage, patient: 
 
 
 @pytest.mark.usefixtures("advisor")
-async def test_history_is_there_after_a_reload_and_further_up(open_page: OpenPage, patient: Person) -> None:
+async def test_history_is_there_after_a_reload_and_further_up(
+    open_page: OpenPage, patient: Person, runtime: Runtime
+) -> None:
     page = await open_page("/chat", patient)
-    await begin(page)
+    thread = UUID(await begin(page))
     bodies = [f"Message number {number}" for number in range(1, 71)]
-    for body in bodies:
-        await say(page, body)
+    async with runtime.transactions.begin(patient.actor) as unit:
+        for body in bodies[:-1]:
+            await chat.send_message(unit, thread, f"{thread}:{body}", body)
+    await say(page, bodies[-1])
     await expect(page.locator("#messages .mark").last).to_have_text(SENT)
     await page.reload()
     await expect(page.locator("#messages .body").last).to_have_text("Message number 70")
