@@ -72,11 +72,14 @@ async def test_resume_brings_exactly_what_was_missed(runtime: Runtime, web: WebP
     clinic = await create_clinic(runtime)
     await take_ticket(runtime, clinic.queue_id)
     channel = f"board:{clinic.queue_id}"
-    async with open_socket(web.url) as screen:
-        first = await screen.subscribe(channel)
+    async with open_socket(web.url) as here, open_socket(other_web.url) as there:
+        first = await here.subscribe(channel)
+        await there.subscribe(channel)
+        for _ in range(3):
+            await take_ticket(runtime, clinic.queue_id)
+        for witness in (here, there):
+            await witness.until(type="event", seq=4)
     position = {"epoch": first["epoch"], "seq": first["seq"]}
-    for _ in range(3):
-        await take_ticket(runtime, clinic.queue_id)
     for process in (web, other_web):
         async with open_socket(process.url) as screen:
             missed = await screen.subscribe(channel, **position)

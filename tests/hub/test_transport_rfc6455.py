@@ -33,6 +33,25 @@ def test_frames_may_arrive_in_any_pieces(client: EchoClient, chunk: int) -> None
     assert [bytes(frame.data) for frame in answers if frame.opcode is Opcode.PONG] == [b"now"]
 
 
+@pytest.mark.parametrize(
+    "code", [0, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFD, 0xFFFE, 0xFFFF, 0x10000, 0x10FFFF]
+)
+def test_characters_at_the_borders_of_utf8_come_back(client: EchoClient, code: int) -> None:
+    """Noncharacters as well: they are valid UTF-8 (RFC 3629, section 3)."""
+    text = f"<{chr(code)}>".encode()
+    client.send_frame(TEXT, text)
+    assert client.text() == text
+
+
+def test_ten_pings_are_ten_pongs_in_their_order_whatever_pongs_come_unasked(client: EchoClient) -> None:
+    """Section 5.5.3: a pong that nobody asked for is passed over."""
+    for number in range(10):
+        client.send_frame(PONG, b"unasked")
+        client.send_frame(PING, b"%d" % number)
+    answers = [client.frame() for _ in range(10)]
+    assert [(frame.opcode, bytes(frame.data)) for frame in answers] == [(Opcode.PONG, b"%d" % n) for n in range(10)]
+
+
 def test_many_frames_in_one_piece(client: EchoClient) -> None:
     """Each is answered, in order."""
     client.send(b"".join(client_frame(TEXT, b"%d" % n) for n in range(500)))
@@ -87,6 +106,28 @@ def test_a_character_may_be_split_over_fragments(client: EchoClient) -> None:
         pytest.param([client_frame(BINARY, b"x")], 1003, id="binary"),
         pytest.param([client_frame(BINARY, b"", fin=False)], 1003, id="binary in fragments"),
         pytest.param([client_frame(TEXT, b"\xff")], 1007, id="not UTF-8"),
+        *(
+            pytest.param([client_frame(TEXT, b"ok " + bad)], 1007, id=f"not UTF-8: {bad.hex()}")
+            for bad in (
+                b"\x80",
+                b"\xbf",
+                b"\xc2",
+                b"\xe0\x80\xaf",
+                b"\xf0\x80\x80\xaf",
+                b"\xc1\xbf",
+                b"\xe0\x9f\xbf",
+                b"\xf0\x8f\xbf\xbf",
+                b"\xf5\x80\x80\x80",
+                b"\xf8\x88\x80\x80\x80",
+                b"\xfc\x84\x80\x80\x80\x80",
+                b"\xfe",
+                b"\xff\xff",
+                b"\xed\xbf\xbf",
+                b"\xed\xad\xbf\xed\xb0\x80",
+                b"\xc3\x28",
+                b"\xe2\x82\x28",
+            )
+        ),
         pytest.param([client_frame(TEXT, b"\xed\xa0\x80")], 1007, id="surrogate"),
         pytest.param([client_frame(TEXT, b"\xc0\xaf")], 1007, id="overlong"),
         pytest.param([client_frame(TEXT, b"\xf4\x90\x80\x80")], 1007, id="above U+10FFFF"),
@@ -131,6 +172,8 @@ def test_a_ping_is_answered_with_its_payload(client: EchoClient, payload: bytes)
         (b"", 1005, 1005),
         (b"\x03\xe8", 1000, 1000),
         (b"\x03\xe9bye", 1001, 1001),
+        *((code.to_bytes(2), code, code) for code in (1002, 1003, 1007, 1008, 1009, 1010, 1011, 3999, 4000)),
+        *((code.to_bytes(2), 1002, 1002) for code in (1016, 1100, 2000)),
         (b"\x03\xe8" + b"x" * 123, 1000, 1000),
         (b"\x0b\xb8", 3000, 3000),
         (b"\x13\x87" + FISH, 4999, 4999),
