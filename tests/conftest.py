@@ -22,6 +22,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from core.tasks import NoTasks
 from ops.embedded import EmbeddedPostgres, EmbeddedRedis, throwaway_folder
+from tests.support.web import WAIT_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 _LONG_FIRST = ("faults", "browser", "fuzz", "ops", "workers", "clients")
@@ -35,6 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return _LONG_FIRST.index(folder) if folder in _LONG_FIRST else len(_LONG_FIRST)
 
     items.sort(key=rank)
+
+
+# The library waits for five seconds, and a busy machine may be longer at it than that.
+assert httpx.AsyncClient.__init__.__kwdefaults__ is not None
+httpx.AsyncClient.__init__.__kwdefaults__["timeout"] = httpx.Timeout(WAIT_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -27,5 +27,5 @@ async def web(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> A
 @pytest.fixture(scope="package")
 async def http(web: WebProcess) -> AsyncIterator[httpx.AsyncClient]:
     """A client without credentials."""
-    async with httpx.AsyncClient(base_url=web.url, timeout=20, follow_redirects=True) as client:
+    async with httpx.AsyncClient(base_url=web.url, follow_redirects=True) as client:
         yield client

@@ -1,6 +1,5 @@
 """API keys over HTTP and on sockets."""
 
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -134,10 +133,8 @@ async def test_a_key_on_a_socket_follows_what_its_scopes_say_until_it_is_revoked
         assert refused["error_code"] == "INSUFFICIENT_SCOPE"
         sent = await socket.ask(type="send", channel=f"thread:{uuid4()}", key="1", body="x")
         assert sent["error_code"] == "INSUFFICIENT_SCOPE"
-        revoked_at = time.monotonic()
         assert (await client.delete(f"{KEYS}/{key_id}", headers=staff.bearer)).status_code == 204
         assert await socket.close_code() == REVOKED
-        assert time.monotonic() - revoked_at < 4
 
 
 async def test_a_deactivated_users_socket_closes(client: httpx.AsyncClient, runtime: Runtime, web: WebProcess) -> None:

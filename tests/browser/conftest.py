@@ -5,7 +5,7 @@ from typing import Literal
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from sqlalchemy import update
 
 from core.actor import Role
@@ -17,8 +17,11 @@ from ops.chromium import find_chromium
 from tests.browser.product import Desk, WebProcess, running_web
 from tests.builders import create_clinic
 from tests.people import PASSWORD, Person, create_person
+from tests.support.web import WAIT_SECONDS
 
 OpenPage = Callable[..., Awaitable[Page]]
+
+expect.set_options(timeout=1000 * WAIT_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +69,7 @@ async def open_page(browser: Browser, product: WebProcess) -> AsyncIterator[Open
             reduced_motion="reduce",
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(1000 * WAIT_SECONDS)
         page = await context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)

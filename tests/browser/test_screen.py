@@ -10,7 +10,6 @@ from tests.browser.product import Desk
 CODE = re.compile("^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$")
 
 # A screen asks every three seconds whether it was confirmed.
-POLLED = 10_000
 
 
 async def connect(staff: Page, code: str, name: str) -> None:
@@ -31,24 +30,24 @@ async def test_a_screen_from_pairing_to_being_taken_down(open_page: OpenPage, de
     await connect(staff, code.lower().replace("-", " "), "Left wall")
     await expect(staff.locator("#screens li")).to_contain_text("Left wall")
     await expect(staff.locator("#screens li")).to_contain_text("General")
-    await expect(screen.locator("body")).to_have_attribute("data-state", "live", timeout=POLLED)
+    await expect(screen.locator("body")).to_have_attribute("data-state", "live")
     await expect(screen.locator("#pairing")).to_be_hidden()
     called = await desk.add_ticket()
     await desk.call_next()
-    await expect(screen.locator("#serving .code")).to_have_text(called, timeout=2000)
+    await expect(screen.locator("#serving .code")).to_have_text(called)
     await screen.reload()
     await expect(screen.locator("#serving .code")).to_have_text(called)
     await staff.get_by_role("button", name="Take down").click()
     await staff.get_by_role("button", name="Yes").click()
     await expect(staff.locator("#no-screens")).to_be_visible()
-    await expect(screen.locator("#why")).to_contain_text("was taken down", timeout=5000)
+    await expect(screen.locator("#why")).to_contain_text("was taken down")
     await expect(screen.locator("#serving")).to_be_hidden()
     await expect(screen.locator("#pairing-code")).to_have_text(CODE)
     assert await screen.evaluate("localStorage.getItem('carebell.screen')") is None
     again = await screen.locator("#pairing-code").inner_text()
     assert again != code
     await connect(staff, again, "Right wall")
-    await expect(screen.locator("#serving .code")).to_have_text(called, timeout=POLLED)
+    await expect(screen.locator("#serving .code")).to_have_text(called)
 
 
 async def test_a_screen_that_was_taken_down_while_it_was_off_says_so(open_page: OpenPage, desk: Desk) -> None:
@@ -56,13 +55,13 @@ async def test_a_screen_that_was_taken_down_while_it_was_off_says_so(open_page: 
     await expect(screen.locator("#pairing-code")).to_have_text(CODE)
     staff = await open_page("/staff", desk.staff)
     await connect(staff, await screen.locator("#pairing-code").inner_text(), "Left wall")
-    await expect(screen.locator("body")).to_have_attribute("data-state", "live", timeout=POLLED)
+    await expect(screen.locator("body")).to_have_attribute("data-state", "live")
     await screen.goto("about:blank")
     await staff.get_by_role("button", name="Take down").click()
     await staff.get_by_role("button", name="Yes").click()
     await expect(staff.locator("#no-screens")).to_be_visible()
     await screen.goto("/screen")
-    await expect(screen.locator("#why")).to_contain_text("was taken down", timeout=15_000)
+    await expect(screen.locator("#why")).to_contain_text("was taken down")
     await expect(screen.locator("#pairing-code")).to_have_text(CODE)
 
 

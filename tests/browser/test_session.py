@@ -14,7 +14,7 @@ from domain.identity.rules import write_access_token
 from hub.close_codes import CloseCode
 from tests.browser.conftest import OpenPage
 from tests.people import PASSWORD, Person
-from tests.support.web import eventually
+from tests.support.web import WAIT_SECONDS, eventually
 
 # With what codes the page's sockets were closed, to be read after the page has left.
 KEEP_CLOSE_CODES: Final = """
@@ -111,7 +111,7 @@ async def test_a_reload_while_the_session_is_renewed_keeps_it(open_page: OpenPag
     await page.route("**/auth/refresh", lose_the_answer, times=1)
     await page.context.clear_cookies(name="access_token")
     await page.reload(wait_until="commit")
-    await asyncio.wait_for(is_traded.wait(), 20)
+    await asyncio.wait_for(is_traded.wait(), WAIT_SECONDS)
     assert (await cookies_of(page.context)).get("refresh_token") == before["refresh_token"]
     await page.reload()
     await is_live(page)

@@ -30,7 +30,7 @@ from tests.clients.scenarios import (
     survives,
 )
 from tests.clients.world import world
-from tests.support.web import ROOT
+from tests.support.web import ROOT, WAIT_SECONDS
 
 WEB: Final = ROOT / "web"
 _FIRST_WITH_WEBSOCKET: Final = 22
@@ -127,7 +127,7 @@ def makers(tmp_path_factory: pytest.TempPathFactory) -> Makers:
             process.stdin.close()
             try:
                 # Nothing keeps the process alive once its client is closed: no socket, and no timer.
-                assert await asyncio.wait_for(process.wait(), 10) == 0
+                assert await asyncio.wait_for(process.wait(), WAIT_SECONDS) == 0
             finally:
                 if process.returncode is None:
                     process.kill()

@@ -17,7 +17,7 @@ from ops.embedded.redis import EmbeddedRedis
 from tests.builders import create_clinic, take_ticket
 from tests.people import Person, create_person
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
-from tests.support.web import TestSocket, WebProcess, eventually, open_socket, web_process
+from tests.support.web import WAIT_SECONDS, TestSocket, WebProcess, eventually, open_socket, web_process
 
 HEALED_WITHIN_SECONDS = 2.0
 
@@ -38,7 +38,9 @@ async def _care_thread(runtime: Runtime) -> tuple[Person, Person, UUID]:
     return patient, doctor, thread.id
 
 
-async def _commit_unpublished(runtime: Runtime, settings: Settings, tmp_path: Path, heads_seconds: float) -> float:
+async def _commit_unpublished(
+    runtime: Runtime, settings: Settings, tmp_path: Path, heads_seconds: float, patience: float
+) -> float:
     """Commit in one process, kill it before it can publish; how long a screen of another waits for the event.
 
     Raises ``TimeoutError`` when it never comes.
@@ -66,7 +68,7 @@ async def _commit_unpublished(runtime: Runtime, settings: Settings, tmp_path: Pa
         assert await victim.process.wait() == -9
         # Whatever the process had already handed to the kernel is lost with the connection.
         await proxy.close()
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(patience):
             event = await screen.until(type="event")
         assert event["data"]["ticket"]["status"] == "called"
         return asyncio.get_running_loop().time() - killed_at
@@ -75,10 +77,10 @@ async def _commit_unpublished(runtime: Runtime, settings: Settings, tmp_path: Pa
 async def test_a_process_killed_between_commit_and_publish(
     runtime: Runtime, settings: Settings, tmp_path: Path
 ) -> None:
-    # The promise is 2 s. The machine that runs this may be busy with something else for longer than that, once.
+    # The promise is 2 s. The machine that runs this may be busy with something else for longer, and more than once.
     waits = []
-    for _ in range(3):
-        waits.append(await _commit_unpublished(runtime, settings, tmp_path, heads_seconds=1.0))
+    for _ in range(6):
+        waits.append(await _commit_unpublished(runtime, settings, tmp_path, heads_seconds=1.0, patience=WAIT_SECONDS))
         if waits[-1] < HEALED_WITHIN_SECONDS:
             break
     assert min(waits) < HEALED_WITHIN_SECONDS
@@ -89,7 +91,7 @@ async def test_without_the_comparison_of_heads_the_event_never_comes(
 ) -> None:
     """The negative control: the test above would notice if the healing did nothing."""
     with pytest.raises(TimeoutError):
-        await _commit_unpublished(runtime, settings, tmp_path, heads_seconds=60)
+        await _commit_unpublished(runtime, settings, tmp_path, heads_seconds=60, patience=6)
 
 
 async def test_redis_restarted_under_load_loses_no_message_and_no_socket(

@@ -8,7 +8,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bool = True) -> bytes:

@@ -245,7 +245,7 @@ async def test_the_streams_say_only_what_it_allows(runtime: Runtime, web: WebPro
     """A board as Server-Sent Events, from nothing and from a position."""
     clinic = await create_clinic(runtime)
     address = document["channels"]["board_events"]["address"].format(queue_id=clinic.queue_id)
-    async with httpx.AsyncClient(base_url=web.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=web.url) as client:
         take = functools.partial(take_ticket, runtime, clinic.queue_id)
         anew = await _stream(client, address, "unknown", take)
         await take()

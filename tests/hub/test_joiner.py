@@ -29,6 +29,7 @@ from domain.chat.sending import Draft, SentMessage
 from hub.joiner import SendJoiner
 from models import Message, Stream, StreamEvent
 from tests.domain.chat.builders import Talk, create_talk, create_user, events_of, id_of, say
+from tests.support.web import WAIT_SECONDS
 
 
 class Wanted(NamedTuple):
@@ -201,7 +202,7 @@ async def _until_somebody_waits(runtime: Runtime) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(10), runtime.database.session() as session:
+    async with asyncio.timeout(WAIT_SECONDS), runtime.database.session() as session:
         while not await session.scalar(waiting):
             await session.rollback()
             await asyncio.sleep(0.01)

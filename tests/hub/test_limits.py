@@ -19,7 +19,7 @@ from hub.close_codes import CloseCode
 from hub.error_codes import ERROR_CODES
 from tests.builders import create_clinic
 from tests.people import create_person
-from tests.support.web import ROOT, WebProcess, open_socket, web_process
+from tests.support.web import ROOT, WAIT_SECONDS, WebProcess, open_socket, web_process
 
 FRAME_BYTES = 2_000
 CHANNELS = 2
@@ -127,7 +127,7 @@ async def test_a_flood_of_pings_is_answered_and_then_closed(web: WebProcess, is_
 async def test_a_client_that_pings_now_and_then_lives(web: WebProcess) -> None:
     async with open_socket(web.url) as socket:
         for _ in range(30):
-            await asyncio.wait_for(await socket.connection.ping(), 20)
+            await asyncio.wait_for(await socket.connection.ping(), WAIT_SECONDS)
         assert (await socket.ask(type="unsubscribe", channel="board:x"))["type"] == "ack"
         assert [frame for frame in socket.seen if frame["type"] == "error"] == []
 

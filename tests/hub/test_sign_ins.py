@@ -20,7 +20,7 @@ from tests.api.test_screens import pair
 from tests.builders import create_clinic, take_ticket
 from tests.domain.identity.test_sessions import let_the_leeway_pass
 from tests.people import Person, create_person
-from tests.support.web import TestSocket, WebProcess, eventually, open_socket, web_process_of
+from tests.support.web import WAIT_SECONDS, TestSocket, WebProcess, eventually, open_socket, web_process_of
 
 REVOKED: Final = 4002
 BEAT_SECONDS: Final = 0.5
@@ -79,7 +79,7 @@ async def stream(web: WebProcess, queue_id: UUID, token: str) -> AsyncIterator[a
 
     async def read() -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", address, headers=headers) as answer:
+        async with httpx.AsyncClient() as client, client.stream("GET", address, headers=headers) as answer:
             answer.raise_for_status()
             async for _ in answer.aiter_bytes():
                 is_open.set()
@@ -128,7 +128,7 @@ async def test_a_screens_stream_ends_when_it_is_taken_down(runtime: Runtime, nod
         screen_id, key = await pair(client, staff, clinic.queue_id)
         async with stream(nodes[1], clinic.queue_id, key) as reading:
             (await client.delete(f"/api/v1/screens/{screen_id}", headers=staff.bearer)).raise_for_status()
-            await asyncio.wait_for(reading, 20)
+            await asyncio.wait_for(reading, WAIT_SECONDS)
         bearer = {"Authorization": f"Bearer {key}"}
         board = f"/api/v1/queues/{clinic.queue_id}/board/events"
         assert (await client.get(board, headers=bearer)).status_code == 401

@@ -51,7 +51,7 @@ async def streaming(web: WebProcess, queue_id: object, last: str | None = None) 
     headers = {"Last-Event-ID": last} if last else {}
     path = f"/api/v1/queues/{queue_id}/board/events"
     async with (
-        httpx.AsyncClient(base_url=web.url, timeout=20) as client,
+        httpx.AsyncClient(base_url=web.url) as client,
         client.stream("GET", path, headers=headers) as response,
     ):
         assert response.status_code == 200

@@ -9,6 +9,7 @@ from websockets.sync.client import connect
 
 from tests.hub.raw_client import client_frame
 from tests.hub.sockets import EchoClient, Running
+from tests.support.web import WAIT_SECONDS
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = (int(opcode) for opcode in Opcode)
 LIMIT = 65_536
@@ -227,8 +228,8 @@ def test_a_client_library_agrees(running: Running) -> None:
         client.send(iter(["in ", "", "pieces"]))
         assert client.recv() == "in pieces"
         assert client.ping().wait(10)
-        handler = running.application.opened.get(timeout=10)
+        handler = running.application.opened.get(timeout=WAIT_SECONDS)
         client.send("close 4200")
         with pytest.raises(ConnectionClosedError, match="4200"):
             client.recv()
-    assert handler.closes.get(timeout=10) == 4200
+    assert handler.closes.get(timeout=WAIT_SECONDS) == 4200

@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from core.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
+"""Patience costs nothing while all is well, and a busy machine needs a lot to start a process."""
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from core.settings import Settings
-from tests.support.web import ROOT, environment_of, eventually
+from tests.support.web import ROOT, WAIT_SECONDS, environment_of, eventually
 
 
 class CeleryProcess:
@@ -34,7 +34,7 @@ class CeleryProcess:
     async def stop(self) -> int:
         """SIGTERM, which lets it end in order; its exit code."""
         self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.wait_for(self.process.wait(), WAIT_SECONDS)
 
 
 @asynccontextmanager

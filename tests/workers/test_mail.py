@@ -19,6 +19,7 @@ from domain.identity.letters import Letter
 from models import Email, LocalMessage, PasswordReset
 from tests.people import Person, create_person, some_email
 from tests.support.smtp_server import PASSWORD, USERNAME, Inbox, smtp_server
+from tests.support.web import WAIT_SECONDS
 from workers.mail import send_email, sweep_emails
 from workers.providers.base import Misconfigured, NoAnswer, Refused, TryLater
 from workers.providers.mail import LocalMailer, Mailer, SmtpMailer, create_mailer
@@ -72,7 +73,7 @@ async def test_a_reset_letter_reaches_its_person_with_a_link_that_works(runtime:
     email_id = await ask(runtime, person.email.upper())
     mailer = create_mailer(smtp_settings(runtime.settings, inbox), runtime.database)
     assert await send_email(runtime, mailer, email_id) == "sent"
-    message = inbox.letters.get(timeout=5)
+    message = inbox.letters.get(timeout=WAIT_SECONDS)
     assert (message["To"], message["From"]) == (person.email, "Carebell <bell@clinic.example>")
     assert message["Message-ID"] == f"<{email_id}@clinic.example>"
     body = message.get_payload(decode=True)

@@ -42,7 +42,7 @@ async def test_a_forgotten_password_by_letter(
     async with (
         worker(mailing, tmp_path) as celery,
         web_process(mailing, tmp_path) as web,
-        httpx.AsyncClient(base_url=f"{web.url}/api/v1", timeout=20) as client,
+        httpx.AsyncClient(base_url=f"{web.url}/api/v1") as client,
     ):
         for email in (stranger, person.email.upper()):
             assert (await client.post("/auth/forgot", json={"email": email})).status_code == 202

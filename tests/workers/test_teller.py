@@ -15,7 +15,7 @@ from core.tasks import SEND_SMS, TELL_THREAD
 from domain.notifications.telling import TELL_AT_MOST
 from models import Notification
 from tests.domain.chat.builders import Talk, create_talk, say
-from tests.support.web import eventually
+from tests.support.web import WAIT_SECONDS, eventually
 from workers.teller import Teller
 
 
@@ -83,7 +83,7 @@ async def test_a_fault_does_not_end_it(writing: tuple[Runtime, Teller], settings
         here, runtime.transactions.database = runtime.database, away
         teller.start(runtime)
         teller.send(TELL_THREAD, str(talk.id))
-        await asyncio.wait_for(met.wait(), 10)
+        await asyncio.wait_for(met.wait(), WAIT_SECONDS)
         runtime.transactions.database = here
     await say(runtime, talk, talk.patient, "one")
     await eventually(partial(_is_told, runtime, talk, 1))
