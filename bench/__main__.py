@@ -1,6 +1,7 @@
 """``python -m bench COMMAND``: measure the hub against its floor and its peers."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from bench.peers import PEERS
 from bench.processes import BenchError
 from bench.report import save, say
 from bench.stage import Stage, stage
-from bench.tables import print_tables
+from bench.tables import print_tables, write_tables
+from ops.checkout import ROOT
+
+_PAGE: Final = ROOT / "docs" / "performance.md"
 
 Bench = Callable[[Stage, Options], dict[str, list[Sample]]]
 
@@ -43,7 +47,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--long", action="store_true", help="more repeats, longer runs")
     parser.add_argument("--sockets", type=int, help="another number of sockets (fanout, flat, memory, storm)")
     parser.add_argument("--peer", action="append", default=[], choices=[peer.key for peer in PEERS], help="these only")
-    parser.add_argument("--table", action="store_true", help="print the table and draw the picture of the last results")
+    parser.add_argument("--table", action="store_true", help="measure nothing: the tables and picture of what is saved")
+    parser.add_argument("--docs", action="store_true", help="put tables and picture into docs/performance.md as well")
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.command if name not in COMMANDS]
     if unknown:
@@ -54,27 +59,33 @@ def main(arguments: list[str]) -> int:
         options = Options(chosen.long, tuple(chosen.peer), chosen.sockets)
         code = _run(chosen.command or list(COMMANDS), options, results)
     if results.exists():
-        print_tables(results)
+        found = json.loads(results.read_text())
+        print_tables(found)
         draw(results, tools.PLACE / "bench.svg")
+        if chosen.docs:
+            write_tables(found, _PAGE)
+            draw(results, _PAGE.parent / "images" / "bench.svg")
     return code
 
 
 def _run(names: list[str], options: Options, results: Path) -> int:
     code = 0
-    for name in names:
-        run, what = COMMANDS[name]
-        say(f"{name}: {what}")
-        begin = time.monotonic()
-        try:
-            with stage() as servers:
+    start = time.monotonic()
+    with stage() as servers:
+        for name in names:
+            run, what = COMMANDS[name]
+            say(f"{name}: {what}")
+            begin = time.monotonic()
+            try:
                 found = run(servers, options)
-        except BenchError as reason:
-            say(f"  could not be measured: {reason}")
-            code = 1
-            continue
-        if options.is_standard:
-            save(results, {name: found})
-        say(f"  ({time.monotonic() - begin:.0f} s)")
+            except BenchError as reason:
+                say(f"  could not be measured: {reason}")
+                code = 1
+                continue
+            if options.is_standard:
+                save(results, {name: found})
+            say(f"  ({time.monotonic() - begin:.0f} s)")
+    say(f"all in {time.monotonic() - start:.0f} s")
     return code
 
 

@@ -10,9 +10,10 @@ from bench.peers import FLOOR, OURS, Peer, board_visitors, chosen, redis_feed
 from bench.processes import BenchError
 from bench.report import say
 from bench.stage import Stage
+from bench.tables import SIZES
 
 _PACE = 20.0
-_GROWTH = ((100, 200.0), (1000, 20.0), (10_000, 2.0))
+_GROWTH_RATE = 20_000.0  # deliveries a second, whatever the number of sockets
 _FLAT_SOCKETS = 200
 
 
@@ -91,7 +92,8 @@ def _in_turns(stage: Stage, options: Options, run: Callable[[Peer], Sample]) -> 
 def growth(stage: Stage, options: Options) -> dict[str, list[Sample]]:
     """20,000 deliveries a second over 100, 1,000 and 10,000 sockets; and what streams cost that other nodes serve."""
     found: dict[str, list[Sample]] = {}
-    for sockets, rate in _GROWTH:
+    for sockets in SIZES:
+        rate = _GROWTH_RATE / sockets
         for repeat in range(2 if options.is_long else 1):
             for peer in (FLOOR, OURS):
                 joined = board_visitors(stage, 0) if peer is OURS else None

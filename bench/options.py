@@ -28,7 +28,7 @@ class Options:
     @property
     def seconds(self) -> float:
         """How long a paced run takes."""
-        return 10.0 if self.is_long else 4.0
+        return 10.0 if self.is_long else 3.0
 
 
 def middle(samples: list[Sample], name: str) -> float:

@@ -1,6 +1,5 @@
 """The tables: servers side by side, and targets with what was reached."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
@@ -12,6 +11,8 @@ from bench.peers import FLOOR, OURS, PEERS
 from bench.report import say
 
 Results = dict[str, Any]
+SIZES: Final = (100, 1000, 10_000)
+"""Sockets over which growth is measured."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,40 @@ TARGETS: Final = (
 )  # fmt: skip
 
 
-def print_tables(path: Path) -> None:
-    """Print what is known; a figure that is missing was not measured yet."""
-    results: Results = json.loads(path.read_text())
-    say("")
-    _print(
-        ["server", "paced: CPU us", "over floor", "p50 ms", "p99 ms", "flat out /s", "CPU us", "KiB/connection"],
-        [_server_line(results, peer.key, peer.title) for peer in PEERS],
-    )
-    say("")
-    _print(["target", "", "measured", ""], [target.line(results) for target in TARGETS])
+def tables(results: Results) -> dict[str, list[str]]:
+    """The lines of each table, by its name in docs/performance.md; a figure that is missing was not measured yet."""
+    return {
+        "servers": _lines(
+            ["server", "paced: CPU us", "over floor", "p50 ms", "p99 ms", "flat out /s", "CPU us", "KiB/connection"],
+            [_server_line(results, peer.key, peer.title) for peer in PEERS],
+        ),
+        "targets": _lines(["target", "", "measured", ""], [target.line(results) for target in TARGETS]),
+        "growth": _lines(["sockets", "floor, us", "ours, us", "ratio"], [_growth_line(results, n) for n in SIZES]),
+    }
+
+
+def print_tables(results: Results) -> None:
+    """One after the other."""
+    for lines in tables(results).values():
+        say("\n".join(["", *lines]))
+
+
+def write_tables(results: Results, page: Path) -> None:
+    """Put them into the page, each between ``<!-- table NAME -->`` and ``<!-- end -->``.
+
+    Raises ``ValueError`` where the page has no such place.
+    """
+    text = page.read_text()
+    for name, lines in tables(results).items():
+        begin, end = f"<!-- table {name} -->\n", "<!-- end -->"
+        first = text.index(begin) + len(begin)
+        text = text[:first] + "\n".join(lines) + "\n" + text[text.index(end, first) :]
+    page.write_text(text)
+
+
+def _growth_line(results: Results, size: int) -> list[str]:
+    floor, ours = (middle(samples(results, "growth", f"{peer.key} {size}"), "cpu_us") for peer in (FLOOR, OURS))
+    return [f"{size:,}", _number(floor, "{:.1f}"), _number(ours, "{:.1f}"), _number(ours / floor, "{:.2f} x")]
 
 
 def _server_line(results: Results, key: str, title: str) -> list[str]:
@@ -137,8 +162,10 @@ def _number(value: float, form: str) -> str:
     return "-" if isnan(value) else form.format(value)
 
 
-def _print(head: list[str], lines: list[list[str]]) -> None:
-    widths = [max(len(row[column]) for row in [head, *lines]) for column in range(len(head))]
-    for row in [head, ["-" * width for width in widths], *lines]:
+def _lines(head: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = []
+    for row in [head, ["-" * width for width in widths], *rows]:
         cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        say("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
