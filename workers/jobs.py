@@ -7,6 +7,7 @@ from uuid import UUID
 
 from core import streams
 from core.clock import now
+from core.database import is_away
 from core.logging import get_logger
 from core.runtime import Runtime
 from domain.notifications import deliveries, queries, telling
@@ -51,12 +52,26 @@ async def tell_threads(runtime: Runtime, thread_ids: Sequence[UUID]) -> None:
 
 
 async def sweep_threads(runtime: Runtime) -> int:
-    """Tell what was left behind, at most 500 threads at a time. Returns how many."""
+    """Tell what was left behind, at most 500 threads at a time. Returns of how many threads people were told."""
     async with runtime.transactions.begin() as unit:
         left = await telling.left_behind(unit, _SWEEP_AT_MOST)
-    for start in range(0, len(left), TELL_AT_MOST):
-        await tell_threads(runtime, left[start : start + TELL_AT_MOST])
-    return len(left)
+    batches = [left[start : start + TELL_AT_MOST] for start in range(0, len(left), TELL_AT_MOST)]
+    return sum([await _tell_or_note(runtime, batch) for batch in batches])
+
+
+async def _tell_or_note(runtime: Runtime, thread_ids: Sequence[UUID]) -> int:
+    """All in one transaction; where that fails each in its own, so that one that cannot be told holds up no other."""
+    try:
+        await tell_threads(runtime, thread_ids)
+    except Exception as fault:
+        if is_away(fault):
+            # The fault of no thread: the next sweep finds them all.
+            raise
+        if len(thread_ids) > 1:
+            return sum([await _tell_or_note(runtime, [one]) for one in thread_ids])
+        log.exception("thread_not_told", thread_id=str(thread_ids[0]))
+        return 0
+    return len(thread_ids)
 
 
 async def prune_events(runtime: Runtime) -> int:

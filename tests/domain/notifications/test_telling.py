@@ -10,9 +10,10 @@ from sqlalchemy import update
 
 from core.actor import Actor, Role
 from core.runtime import Runtime
+from domain.chat.events import thread_channel
 from domain.chat.rules import ThreadKind
 from domain.notifications import deliveries
-from models import Message, Thread
+from models import Message, Notification, Thread
 from tests.domain.chat.builders import Talk, create_talk, create_user, id_of, read, say
 from tests.domain.notifications.builders import (
     create_patient,
@@ -137,6 +138,30 @@ async def test_what_a_dead_process_did_not_tell_is_told_by_the_sweep(runtime: Ru
     await grow_old(runtime, talk)
     assert await sweep_threads(runtime) > 0
     assert [one.count for one in await inbox(runtime, talk.patient)] == [2]
+
+
+async def test_a_thread_that_cannot_be_told_holds_up_no_other(
+    runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its first notification counts as many messages as a number can hold: one more is an error each time."""
+    talks = [await talk_with(runtime) for _ in range(3)]
+    broken = min(talks, key=lambda talk: talk.id)
+    await say_and_tell(runtime, broken, broken.other, "one")
+    async with runtime.transactions.begin() as unit:
+        about = Notification.subject_key == thread_channel(broken.id)
+        await unit.session.execute(update(Notification).where(about).values(count=2**31 - 1))
+    for talk in talks:
+        await say(runtime, talk, talk.other, "two")
+        await grow_old(runtime, talk)
+    await sweep_threads(runtime)
+    for talk in talks:
+        if talk is not broken:
+            assert [one.count for one in await inbox(runtime, talk.patient)] == [1]
+    assert f"thread_id={broken.id}" in capsys.readouterr().out
+    async with runtime.transactions.begin() as unit:
+        await unit.session.execute(update(Notification).where(about).values(count=1))
+    assert await sweep_threads(runtime) > 0
+    assert [one.count for one in await inbox(runtime, broken.patient)] == [2], "it is tried again"
 
 
 async def test_threads_of_one_person_told_together_count_right_in_every_event(runtime: Runtime) -> None:
