@@ -128,7 +128,11 @@ class TicketStatusOut(BaseModel):
 
 
 class TakeTicket(BaseModel):
-    """Take a number. ``priority`` and ``patient_id`` are for staff; a patient's ticket is their own."""
+    """Take a number. ``priority`` and ``patient_id`` are for staff; a patient's ticket is their own.
+
+    ``phone`` is for staff as well, and refused from patients (``PHONE_FOR_STAFF_ONLY``): they are told at the number
+    of their own account.
+    """
 
     queue_id: UUID
     channel: Literal["walk_in", "kiosk", "qr"] = "walk_in"

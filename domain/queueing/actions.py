@@ -12,7 +12,14 @@ from core.errors import Validation
 from core.ids import new_token
 from core.unit_of_work import UnitOfWork
 from domain.queueing import policy, queries, rules
-from domain.queueing.errors import IllegalTransition, QueueClosed, QueueEmpty, TicketExists, VersionConflict
+from domain.queueing.errors import (
+    IllegalTransition,
+    PhoneForStaffOnly,
+    QueueClosed,
+    QueueEmpty,
+    TicketExists,
+    VersionConflict,
+)
 from domain.queueing.events import TicketCalled, TicketRemoved, TicketUpserted, board_channel
 from domain.queueing.rules import TicketStatus
 from models import Counter, Patient, Queue, Ticket, TicketNumber, TicketTransition
@@ -27,13 +34,16 @@ async def take_ticket(
     patient_id: UUID | None = None,
     phone: str | None = None,
 ) -> Ticket:
-    """Give the next number of the clinic's day.
+    """Give the next number of the clinic's day. Its holder is told at ``phone``, or else at the patient's own number.
 
-    Raises ``QueueNotFound``, ``Authorization``, ``QueueClosed``, ``TicketExists`` (one live ticket a patient).
+    Raises ``QueueNotFound``, ``Authorization``, ``PhoneForStaffOnly``, ``QueueClosed``, ``TicketExists`` (one live
+    ticket a patient).
     """
     queue, clinic = await queries.get_queue(unit.session, queue_id)
     policy.check_may_take_ticket(unit.actor, clinic.id)
     if policy.takes_own_ticket(unit.actor):
+        if phone is not None:
+            raise PhoneForStaffOnly
         patient_id = await _own_patient_id(unit)
         priority = 0
     elif patient_id is not None and await unit.session.get(Patient, patient_id) is None:

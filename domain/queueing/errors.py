@@ -1,6 +1,6 @@
 """Named refusals of the queue."""
 
-from core.errors import Conflict, ResourceNotFound, Validation
+from core.errors import Authorization, Conflict, ResourceNotFound, Validation
 
 
 class QueueNotFound(ResourceNotFound):
@@ -20,6 +20,14 @@ class CounterNotFound(Validation):
 
     error_code = "COUNTER_NOT_FOUND"
     detail = "There is no such counter in this clinic."
+
+
+class PhoneForStaffOnly(Authorization):
+    """A patient named a number: whoever has an account could have the clinic text anybody."""
+
+    error_code = "PHONE_FOR_STAFF_ONLY"
+    field = "phone"
+    detail = "Only the clinic's staff can name a number. You are told at the number of your own account."
 
 
 class QueueEmpty(Conflict):

@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from core.actor import Role
 from core.runtime import Runtime
 from domain.identity.actions import revoke_session
+from models import Delivery
 from tests.builders import Clinic, create_clinic
 from tests.people import Person, create_person
 
@@ -137,19 +139,38 @@ async def test_a_patient_takes_one_ticket_for_themselves(runtime: Runtime, ask: 
     refused(again, 409, "TICKET_EXISTS")
 
 
+async def test_a_patient_names_no_number_to_be_told_at(
+    runtime: Runtime, ask: Ask, staff: Person, clinic: Clinic
+) -> None:
+    """Or else anybody with an account has the clinic text whom they like."""
+    own, somebody = "+12025550101", "+12025550143"
+    patient = await create_person(runtime, Role.PATIENT, phone=own)
+    body = {"queue_id": str(clinic.queue_id), "phone": somebody}
+    problem = refused(await ask(patient, "POST", "/queue/tickets", **body), 403, "PHONE_FOR_STAFF_ONLY")
+    assert problem["errors"][0]["field"] == "phone"
+    await take(ask, patient, clinic)
+    await take(ask, staff, clinic, phone=somebody)
+    for _ in range(2):
+        assert (await call_next(ask, staff, clinic)).status_code == 200
+    async with runtime.database.session() as session:
+        told = select(Delivery.address).where(Delivery.address.in_([own, somebody]))
+        assert sorted(await session.scalars(told)) == [own, somebody]
+
+
 async def test_the_board_is_public_and_names_nobody(runtime: Runtime, ask: Ask, staff: Person, clinic: Clinic) -> None:
-    patient = await create_person(runtime, Role.PATIENT)
-    await take(ask, patient, clinic, phone="+12025550143")
+    patient = await create_person(runtime, Role.PATIENT, phone="+12025550199")
+    await take(ask, patient, clinic)
+    await take(ask, staff, clinic, phone="+12025550198")
     board = await ask(None, "GET", f"/queues/{clinic.queue_id}/board")
     assert board.status_code == 200
     assert board.headers["cache-control"] == "no-store"
     body = board.json()
-    assert body["seq"] == 1
+    assert body["seq"] == 2
     assert set(body["state"]["tickets"][0]) == {
         "id", "code", "status", "priority", "arrived_at", "counter", "called_at", "recalls",
     }  # fmt: skip
     assert "Ada" not in board.text
-    assert "2025550143" not in board.text
+    assert "20255501" not in board.text
     current = (await ask(staff, "GET", f"/queue/current?clinic_id={clinic.clinic_id}")).json()
     assert current["queues"][0]["tickets"][0]["patient"]["name"] == "Ada"
 
