@@ -44,7 +44,7 @@ class JoinedWrites:
 
     Why not write at once: each write is a system call. Measured with 200 sockets of this protocol and frames of 304
     bytes, CPU per delivery, written at once against joined: 50 frames a turn 4.9 against 0.4 us, 4 a turn 4.8 against
-    1.5, a single one 4.9 against 5.2. Why by channel: docs/performance.md.
+    1.5, a single one 4.9 against 5.2. Why by channel: docs/decisions/0025.
     """
 
     __slots__ = ("_audiences", "_is_due", "_sockets", "bytes_written")
