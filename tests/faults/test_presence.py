@@ -24,7 +24,7 @@ SHORT: Final = 2.0
 PATIENT: Final = 4.5
 
 SOCKETS: Final = 40
-HEARTBEATS: Final = 10
+HEARTBEATS: Final = 20
 
 
 class Place:
@@ -163,8 +163,8 @@ def _missed(place: Place) -> list[int]:
 
 
 async def test_nobody_pays_for_heartbeats(settings: Settings, tmp_path: Path) -> None:
-    """Sockets that stay where they are: nothing is published, whatever the number of their heartbeats."""
-    async with _place(settings, tmp_path, PATIENT) as place, running(place.settings) as runtime:
+    """Sockets that stay where they are: nothing is published, neither for their heartbeats nor for the node's signs."""
+    async with _place(settings, tmp_path, SHORT) as place, running(place.settings) as runtime:
         node, _ = place.nodes
         board, talk = await create_board(runtime), await create_talk(runtime)
         channel = f"board:{board.queue_id}"

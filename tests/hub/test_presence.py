@@ -1,5 +1,6 @@
 """Who is there, on two processes that behave as one: who comes and goes, who is told, and who is not."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from core.redis import PREFIX, connect
 from core.runtime import Runtime
 from core.settings import Settings
 from domain.clinics import actions as clinics
+from hub.presence import COLLECT_SECONDS
 from hub.relay import PRESENCE
 from tests.builders import Clinic, create_clinic
 from tests.faults.scenes import Talk, create_talk
@@ -107,6 +109,9 @@ async def test_who_is_back_within_the_grace_time_was_not_away(
             await before.subscribe(talk.channel)
             await until_told(watcher, talk.channel, both)
         seen_before = len(told(watcher, talk.channel))
+        # Long enough for the others to be told of somebody who left for good.
+        for _ in range(2):
+            await a_heartbeat_later(watcher)
         async with open_socket(web.url, talk.doctor.access_token) as after:
             await after.subscribe(talk.channel)
             await until_told(after, talk.channel, both)
@@ -294,14 +299,15 @@ async def test_a_crowd_that_comes_is_a_handful_of_messages(
     await listener.subscribe(PREFIX + channel)
     async with open_socket(web.url, staff.access_token) as desk, fleet(web.port) as screens:
         await desk.subscribe(channel, present=False)
+        begun = asyncio.get_running_loop().time()
         for _ in range(crowd):
             screens.follow(channel)
         await until_told(desk, channel, crowd)
+        turns = 2 + (asyncio.get_running_loop().time() - begun) / COLLECT_SECONDS
         published = 0
         while message := await listener.get_message(timeout=0.2):
             published += message["type"] == "message" and message["data"].startswith(PRESENCE)
     await listener.aclose()  # type: ignore[no-untyped-call]
     await redis.aclose()
-    # Two a second at most; a machine that takes a minute for the crowd has other worries.
-    assert 1 <= published <= crowd / 3
-    assert len(told(desk, channel)) <= crowd / 3
+    assert 1 <= published <= turns
+    assert len(told(desk, channel)) <= turns
