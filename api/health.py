@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from api.deps import runtime_of
 from core.access import PUBLIC
+from core.redis_address import Mode
 from core.runtime import Runtime
 
 router = APIRouter(tags=["health"])
@@ -27,10 +28,14 @@ class Alive(BaseModel):
 
 
 class Readiness(BaseModel):
-    """``ready`` when every required part is; ``parts`` says of each ``ok`` or what is the matter."""
+    """``ready`` when every required part is; ``parts`` says of each ``ok`` or what is the matter.
+
+    ``redis_mode`` is what ``REDIS_URL`` names.
+    """
 
     status: Literal["ready", "degraded", "not_ready"]
     parts: dict[str, str]
+    redis_mode: Mode
 
 
 @router.get("/healthz", openapi_extra=PUBLIC.label)
@@ -56,11 +61,12 @@ async def readyz(request: Request, response: Response) -> Readiness:
     outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
     parts = dict(zip(checks, outcomes, strict=True))
     parts.update(request.app.state.extra_readiness())
+    mode = runtime.settings.redis_mode
     failing = {name for name, outcome in parts.items() if outcome != "ok"}
     if failing & _REQUIRED or "draining" in parts.values():
         response.status_code = 503
-        return Readiness(status="not_ready", parts=parts)
-    return Readiness(status="degraded" if failing else "ready", parts=parts)
+        return Readiness(status="not_ready", parts=parts, redis_mode=mode)
+    return Readiness(status="degraded" if failing else "ready", parts=parts, redis_mode=mode)
 
 
 async def _outcome(check: Callable[[], Awaitable[str]]) -> str:

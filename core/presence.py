@@ -12,16 +12,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
-from redis.exceptions import RedisError
 
 from core.errors import Unavailable
-from core.redis import PREFIX, connect
+from core.redis import FAULTS, PREFIX, connect, disconnect
 
 Counts: TypeAlias = Mapping[str, int]
 """Who is there, each with how often; nobody is in it with 0."""
 
 _NODES: Final = f"{PREFIX}presence:nodes"
-_FAULTS: Final = (RedisError, OSError, asyncio.TimeoutError)
 _PATIENCE_SECONDS: Final = 2.0
 _FIELDS_AT_ONCE: Final = 1_000
 
@@ -49,7 +47,7 @@ class PresenceStore:
     """A process has one. Every method raises ``Unavailable`` while Redis cannot be asked."""
 
     def __init__(self, url: str, ttl_seconds: float) -> None:
-        """``url`` as redis-py takes it; what a node wrote outlives its last sign by ``ttl_seconds``."""
+        """``url`` as ``RedisAddress`` reads it; what a node wrote outlives its last sign by ``ttl_seconds``."""
         self._client = connect(url)
         self._ttl = int(ttl_seconds * 1000)
 
@@ -119,7 +117,7 @@ class PresenceStore:
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._client.aclose()
+        await disconnect(self._client)
 
 
 def _of(node: str) -> str:
@@ -131,5 +129,5 @@ async def _patience() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             yield
-    except _FAULTS as fault:
+    except FAULTS as fault:
         raise Unavailable(retry_after=2) from fault

@@ -8,22 +8,22 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage, RedisClusterStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from core.logging import get_logger
-from core.redis import PREFIX, connect
+from core.redis import FAULTS, PREFIX, Client, RedisAddress, cluster_options, connect, disconnect, ping
 
 log = get_logger(__name__)
 
 # A healthy Redis answers in a millisecond. Who waits longer for a number than for the work it guards is served badly.
 _PATIENCE_SECONDS: Final = 0.25
 _PROBE_SECONDS: Final = 1.0
-_FAULTS: Final = (StorageError, OSError, TimeoutError)
+_FAULTS: Final = (StorageError, *FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,9 @@ class RateLimits:
     """The counters of this process. While Redis is away each process counts for itself, from nought."""
 
     def __init__(self, url: str) -> None:
-        """``url`` as redis-py takes it; connects to nothing yet."""
-        self._pool = connect(url).connection_pool
-        options: dict[str, Any] = {"connection_pool": self._pool}
-        self._redis = RedisStorage(
-            f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix=f"{PREFIX}limits", **options
-        )
-        self._shared = FixedWindowRateLimiter(self._redis)
+        """``url`` as ``RedisAddress`` reads it; connects to nothing yet."""
+        storage, self._client = _storage(url)
+        self._shared = FixedWindowRateLimiter(storage)
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._probing: asyncio.Task[None] | None = None
         self.is_shared = True
@@ -83,7 +79,7 @@ class RateLimits:
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
-        await self._pool.disconnect()
+        await disconnect(self._client)
 
     def _count_alone(self, fault: Exception) -> None:
         """All requests at once learn that Redis is away; one of them says so and has it watched."""
@@ -98,9 +94,12 @@ class RateLimits:
             await asyncio.sleep(_PROBE_SECONDS)
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    self.is_shared = await self._redis.check()
+                    # Connected anew, to who is in charge now.
+                    await disconnect(self._client)
+                    await ping(self._client)
             except _FAULTS:
                 continue
+            self.is_shared = True
         log.info("rate_limits_shared_again")
 
 
@@ -109,3 +108,14 @@ async def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, key: str) -
         return None
     ends_at = (await limiter.get_window_stats(item, key)).reset_time
     return max(1, math.ceil(ends_at - time.time()))
+
+
+def _storage(url: str) -> tuple[RedisStorage, Client]:
+    """The counters, and the client that they use. Each is one key, so that a cluster finds it on one shard."""
+    address = RedisAddress.parse(url)
+    how: dict[str, Any] = {"wrap_exceptions": True, "implementation": "redispy", "key_prefix": f"{PREFIX}limits"}
+    if address.mode == "cluster":
+        cluster = RedisClusterStorage("async+redis+cluster://", **how, **cluster_options(address))
+        return cluster, cast("Any", cluster.bridge).get_connection()
+    client: Any = connect(url)
+    return RedisStorage("async+redis://", **how, connection_pool=client.connection_pool), client

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.redis_address import Mode, RedisAddress
+
 DEVELOPMENT_SECRET = "development-only-secret-change-me-0123456789"  # noqa: S105 - production refuses it
 
 
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("postgresql://carebell:carebell@127.0.0.1:5432/carebell")
     database_pool_size: int = Field(10, ge=1, le=200)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    broker_url: SecretStr = SecretStr("")
 
     access_token_minutes: int = Field(15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(7, ge=1, le=90)
@@ -109,6 +112,31 @@ class Settings(BaseSettings):
         if self.environment == "production" and self.bcrypt_cost < 12:
             raise ValueError("BCRYPT_COST must be at least 12 in production")
         return self
+
+    @model_validator(mode="after")
+    def _redis_can_be_found(self) -> Self:
+        """A word of an address that is not understood would otherwise be found out by whoever connects first."""
+        for name, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.celery_broker_url)):
+            try:
+                mode = RedisAddress.parse(url.get_secret_value()).mode
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+            if name == "BROKER_URL" and mode == "cluster":
+                raise ValueError(
+                    "Celery's broker cannot be a Redis Cluster: set BROKER_URL to a single server (redis://…), "
+                    "or to one that Sentinel watches (redis+sentinel://…)"
+                )
+        return self
+
+    @property
+    def redis_mode(self) -> Mode:
+        """What ``redis_url`` names."""
+        return RedisAddress.parse(self.redis_url.get_secret_value()).mode
+
+    @property
+    def celery_broker_url(self) -> SecretStr:
+        """``broker_url``, or ``redis_url`` where there is none."""
+        return self.broker_url if self.broker_url.get_secret_value() else self.redis_url
 
     @property
     def has_twilio(self) -> bool:

@@ -108,4 +108,7 @@ class NodeMetrics(Collector):
         family.add_metric([self._runtime.name, "publisher"], publisher.is_healthy)
         family.add_metric([self._runtime.name, "subscriber"], self._node.relay.is_healthy)
         yield family
+        mode = GaugeMetricFamily("carebell_redis_mode", "1, with what REDIS_URL names.", labels=["node", "mode"])
+        mode.add_metric([self._runtime.name, self._runtime.settings.redis_mode], 1)
+        yield mode
         yield self._gauge("carebell_redis_waiting", "Messages that wait to be published.", len(publisher.waiting))

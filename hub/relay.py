@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import streams
 from core.database import Database
-from core.ids import new_id
 from core.logging import get_logger
 from core.redis import Publisher, Subscriber
 from core.settings import Settings
@@ -34,7 +33,6 @@ PRESENCE: Final = b"@"
 _READ_AT_ONCE: Final = 500
 _LINGER_SECONDS: Final = 10.0
 _CONFIRM_SECONDS: Final = 1.0
-_MISSED_PROBES: Final = 2
 _DATABASE_FAULTS: Final = (SQLAlchemyError, OSError, asyncio.TimeoutError)
 
 
@@ -60,17 +58,20 @@ class Relay:
         """``on_health(is_healthy)`` on change; ``on_restart`` when a channel could only go on from its head."""
         self._settings = settings
         self._database = database
-        self._publisher = publisher
         self._on_health = on_health
         self._on_restart = on_restart
         self._presence = presence
-        self._subscriber = Subscriber(settings.redis_url.get_secret_value(), self._on_message, self._on_connected)
+        self._subscriber = Subscriber(
+            settings.redis_url.get_secret_value(),
+            publisher,
+            self._on_message,
+            self._on_connected,
+            settings.hub_probe_seconds,
+        )
         self._channels: dict[str, Channel] = {}
         self._opening: dict[str, asyncio.Task[Channel]] = {}
         self._gaps: dict[str, str] = {}
         self._gap_found = asyncio.Event()
-        self._probe_channel = f"node:{new_id()}"
-        self._probes_unanswered = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.is_healthy = False
         self.latency = Latency()
@@ -82,8 +83,8 @@ class Relay:
 
     def start(self) -> None:
         """Begin; call inside the running loop."""
-        self._subscriber.start(self._probe_channel)
-        for loop in (self._compare_heads, self._heal_gaps, self._probe):
+        self._subscriber.start()
+        for loop in (self._compare_heads, self._heal_gaps):
             self._tasks.append(asyncio.create_task(loop(), name=f"relay-{loop.__name__}"))
 
     async def close(self) -> None:
@@ -146,9 +147,6 @@ class Relay:
             self._subscriber.unsubscribe(channel.name)
 
     def _on_message(self, name: str, payload: bytes) -> None:
-        if name == self._probe_channel:
-            self._probes_unanswered = 0
-            return
         channel = self._channels.get(name)
         if channel is None:
             return
@@ -171,7 +169,6 @@ class Relay:
         return is_next
 
     def _on_connected(self, is_connected: bool) -> None:
-        self._probes_unanswered = 0
         if is_connected:
             # What was published while nobody listened is missing: look now instead of at the next turn. The node is
             # healthy again when that look is over, so that ``recovered`` is said after what was missed.
@@ -271,18 +268,6 @@ class Relay:
         self.restarts += 1
         channel.place(head.epoch, head.seq)
         self._on_restart(channel)
-
-    async def _probe(self) -> None:
-        """A connection can be open and yet dead (packets vanish): send an echo around through Redis."""
-        while True:
-            await asyncio.sleep(self._settings.hub_probe_seconds)
-            if self._probes_unanswered >= _MISSED_PROBES:
-                log.warning("redis_silent", probes=self._probes_unanswered)
-                self._probes_unanswered = 0
-                self._set_health(False)
-                self._subscriber.rebuild()
-            self._probes_unanswered += 1
-            self._publisher.publish(self._probe_channel, b"echo")
 
     def _drop_idle(self) -> None:
         """Channels without sockets stay a little: whoever reconnects finds the ring."""

@@ -9,6 +9,7 @@ from celery.signals import setup_logging
 
 from core.logging import configure_logging
 from core.settings import Settings, get_settings
+from workers.broker import broker
 
 # By path: a name with a dot in it cannot be imported.
 _CONSTANTS: Final = Path(__file__).resolve().parent.parent / "celery.conf.py"
@@ -18,7 +19,7 @@ def create_celery(settings: Settings) -> Celery:
     """An application with the constants of ``celery.conf.py`` and Redis as its broker."""
     constants = {name: value for name, value in runpy.run_path(str(_CONSTANTS)).items() if not name.startswith("_")}
     celery = Celery("carebell", set_as_current=False)
-    celery.config_from_object({**constants, "broker_url": settings.redis_url.get_secret_value()})
+    celery.config_from_object(constants | broker(settings.celery_broker_url.get_secret_value(), constants))
     return celery
 
 

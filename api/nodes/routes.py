@@ -18,7 +18,7 @@ async def list_nodes(unit: Unit, actor: SignedIn, settings: SettingsOf) -> HubNo
     """The processes that serve sockets, with their sockets, channels and rates."""
     policy.check_may_operate(actor)
     nodes = await queries.living_nodes(unit.session, settings.hub_report_seconds)
-    return HubNodes(items=[HubNodeOut.model_validate(node) for node in nodes])
+    return HubNodes(items=[HubNodeOut.model_validate(node) for node in nodes], redis_mode=settings.redis_mode)
 
 
 @router.get("/boards", responses=problems(401, 403), openapi_extra=ADMINISTRATORS.label)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from core.redis_address import Mode
+
 
 class HubNodeOut(BaseModel):
     """A process that serves sockets; ``name`` is ``<host>:<pid>``, the rates are those of the last few seconds.
@@ -31,9 +33,10 @@ class HubNodeOut(BaseModel):
 
 
 class HubNodes(BaseModel):
-    """All that have reported lately, the oldest first."""
+    """All that have reported lately, the oldest first; ``redis_mode`` is what the setting REDIS_URL names."""
 
     items: list[HubNodeOut]
+    redis_mode: Mode
 
 
 class ShownBoardOut(BaseModel):

@@ -31,7 +31,7 @@ async def test_shows_the_node_and_what_it_does(
     # Two sockets: the board's, and that of the bell on this page. A report may be five seconds old.
     await expect(row.locator("td").nth(3)).to_have_text("2")
     await expect(row.locator("td").nth(5)).to_have_text("1")
-    await expect(page.locator("#figures li")).to_have_count(5)
+    await expect(page.locator("#figures li")).to_have_count(6)
     await desk.add_ticket()
     await expect(row.locator("td").nth(7)).not_to_have_text("0")
 

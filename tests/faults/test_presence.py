@@ -44,7 +44,7 @@ class Place:
         """Say that to Redis."""
         client = connect(self.url)
         try:
-            return await client.execute_command(*words)  # type: ignore[no-untyped-call]
+            return await client.execute_command(*words)
         finally:
             await client.aclose()
 

@@ -66,7 +66,7 @@ async def test_redis_flushed_and_subscribers_thrown_out_under_traffic(
         for _ in range(3):
             await traffic.another(5)
             await traffic.another(5, speaker)
-            await redis.execute_command(*fault.split())  # type: ignore[no-untyped-call]
+            await redis.execute_command(*fault.split())
         await traffic.another(10)
         await traffic.stop()
         await settle(runtime, clients)

@@ -11,9 +11,11 @@ from core.runtime import Runtime
 from core.settings import Settings
 from core.tasks import SEND_SMS
 from models import Delivery
+from ops.embedded.place import throwaway_folder
 from ops.embedded.redis import EmbeddedRedis
 from tests.conftest import running
 from tests.domain.notifications.builders import plan_sms, reload
+from tests.support.redis_servers import redis_sentinels
 from tests.support.twilio_server import Fault, TwilioServer
 from tests.support.web import eventually
 from tests.workers.processes import celery, worker
@@ -122,3 +124,29 @@ async def test_a_redis_that_is_away_blocks_nobody_and_is_used_again_when_it_is_b
         await eventually(lambda: is_sent(after))
         tasks.send(SWEEP)
         await eventually(lambda: is_sent(during))
+
+
+async def test_tasks_go_on_with_the_replica_of_a_master_that_was_killed(
+    twilio_settings: Settings, tmp_path: Path
+) -> None:
+    with throwaway_folder() as folder:
+        async with redis_sentinels(folder) as redis:
+            own = twilio_settings.model_copy(update={"broker_url": SecretStr(redis.url), "log_format": "json"})
+            tasks = CeleryTasks(own)
+            tasks.start()
+            async with running(own) as runtime, worker(own, tmp_path):
+                before, after = [await plan_sms(runtime) for _ in range(2)]
+
+                async def is_sent(delivery: Delivery) -> bool:
+                    return (await reload(runtime, delivery.id)).status == "sent"
+
+                tasks.send(SEND_SMS, str(before.id))
+                await eventually(lambda: is_sent(before))
+                redis.master.kill()
+
+                async def is_sent_in_the_end() -> bool:
+                    tasks.send(SWEEP)
+                    return await is_sent(after)
+
+                await eventually(is_sent_in_the_end, 30)
+            tasks.close()

@@ -1,4 +1,4 @@
-import type { Account, HubNode, Page, ShownBoard, User } from "../client/index.ts";
+import type { Account, HubNode, HubNodes, Page, ShownBoard, User } from "../client/index.ts";
 import { api, currentUser } from "./api.ts";
 import { mountBell } from "./bell.ts";
 import { confirmed } from "./dialog.ts";
@@ -27,8 +27,8 @@ let refreshes = 0;
 /** Nodes report every few seconds; there is no channel for it. */
 async function refresh(): Promise<void> {
   try {
-    const { items } = await api<{ items: HubNode[] }>("GET", "/hub/nodes");
-    draw(items);
+    const { items, redis_mode } = await api<HubNodes>("GET", "/hub/nodes");
+    draw(items, redis_mode);
     if (refreshes++ % BOARDS_EVERY === 0) await refreshBoards();
     showConnection(true, "Live");
   } catch (error) {
@@ -46,7 +46,7 @@ async function refreshBoards(): Promise<void> {
   byId("no-boards").textContent = boards ? "No board is on a screen." : "This cannot be said just now: Redis is away.";
 }
 
-function draw(nodes: HubNode[]): void {
+function draw(nodes: HubNode[], redisMode: HubNodes["redis_mode"]): void {
   const sum = (of: (node: HubNode) => number) => nodes.reduce((total, node) => total + of(node), 0);
   const figures: [string, string][] = [
     ["Nodes", count.format(nodes.length)],
@@ -54,6 +54,7 @@ function draw(nodes: HubNode[]): void {
     ["Streams", count.format(sum((node) => node.event_streams))],
     ["Deliveries a second", rate(sum((node) => node.deliveries_per_second))],
     ["Sent a second", size(sum((node) => node.bytes_per_second))],
+    ["Redis", redisMode],
   ];
   list(byId("figures"), figures, ([name]) => name, ([name, value]) => h("li", {}, h("b", {}, value), name));
   list(byId("nodes"), nodes.map(({ seen_at: _, ...shown }) => shown), (node) => node.id, row);

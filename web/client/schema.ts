@@ -182,6 +182,7 @@ export interface HubNodeOut {
 
 export interface HubNodes {
   items: HubNodeOut[];
+  redis_mode: "standalone" | "sentinel" | "cluster";
 }
 
 export interface InvitationOut {

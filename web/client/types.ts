@@ -11,6 +11,7 @@ export type Clinic = wire.ClinicOut;
 export type Counter = wire.CounterOut;
 export type Enrolment = wire.EnrolmentOut;
 export type HubNode = wire.HubNodeOut;
+export type HubNodes = wire.HubNodes;
 export type Invitation = wire.InvitationOut;
 export type Message = wire.ChatMessage;
 export type NewApiKey = wire.NewApiKeyOut;
