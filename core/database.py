@@ -42,6 +42,8 @@ def _dump(value: Any) -> str:
 def _make_engine(settings: Settings, **pool: Any) -> AsyncEngine:
     return create_async_engine(
         settings.sqlalchemy_url,
+        # Wherever an error is written out, a statement's values are not beside it.
+        hide_parameters=True,
         json_serializer=_dump,
         json_deserializer=msgspec.json.decode,
         connect_args={

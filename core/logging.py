@@ -24,16 +24,35 @@ _CHATTY = (
 _SPEAK_OF_CODE: Final = (OSError, RuntimeError, AssertionError, AttributeError, TypeError, NameError, ImportError)
 
 
+def _line_of(error: BaseException) -> str:
+    """The kind of an error, and what it says where that is about the program."""
+    kind = type(error)
+    if kind.__module__ != "builtins":
+        # Libraries build on these as well, and put more in: an address that a mail server refused.
+        return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{kind.__qualname__}: {error}" if isinstance(error, _SPEAK_OF_CODE) else kind.__qualname__
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    """Libraries write errors into their messages too; there as well only the kind stays."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(record.args, tuple):
+        record.args = tuple(_line_of(value) if isinstance(value, BaseException) else value for value in record.args)
+    elif record.args and record.name.startswith("celery.") and "exc" in record.args:
+        # Celery has put the error's repr there.
+        record.args = {**record.args, "exc": _line_of(error) if error else "(an error)"}
+    if record.name == "asyncio" and error is not None:
+        # The first line says what happened; the next ones are reprs, of a task with its error.
+        record.msg, record.args = record.getMessage().partition("\n")[0], ()
+    return True
+
+
 def _told(exc_info: ExcInfo) -> str:
     """A traceback without the words of errors, which may be a patient's: where it happened, and what came before."""
     parts: list[str] = []
     error: BaseException | None = exc_info[1]
     while error is not None:
-        kind = type(error)
-        # Libraries build on these as well, and put more in: an address that a mail server refused.
-        speaks = kind.__module__ == "builtins" and isinstance(error, _SPEAK_OF_CODE)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        parts.append("".join(traceback.format_tb(error.__traceback__)) + (f"{name}: {error}" if speaks else name))
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + _line_of(error))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\nwhich came after\n".join(parts)
 
@@ -58,6 +77,7 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_without_words)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
