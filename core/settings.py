@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("postgresql://carebell:carebell@127.0.0.1:5432/carebell")
     database_pool_size: int = Field(10, ge=1, le=200)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    broker_url: SecretStr = SecretStr("")
+    task_broker_url: SecretStr = SecretStr("")
 
     access_token_minutes: int = Field(15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(7, ge=1, le=90)
@@ -116,14 +116,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _redis_can_be_found(self) -> Self:
         """A word of an address that is not understood would otherwise be found out by whoever connects first."""
-        for name, url in (("REDIS_URL", self.redis_url), ("BROKER_URL", self.celery_broker_url)):
+        for name, url in (("REDIS_URL", self.redis_url), ("TASK_BROKER_URL", self.celery_broker_url)):
             try:
                 mode = RedisAddress.parse(url.get_secret_value()).mode
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
-            if name == "BROKER_URL" and mode == "cluster":
+            if name == "TASK_BROKER_URL" and mode == "cluster":
                 raise ValueError(
-                    "Celery's broker cannot be a Redis Cluster: set BROKER_URL to a single server (redis://…), "
+                    "Celery's broker cannot be a Redis Cluster: set TASK_BROKER_URL to a single server (redis://…), "
                     "or to one that Sentinel watches (redis+sentinel://…)"
                 )
         return self
@@ -135,8 +135,8 @@ class Settings(BaseSettings):
 
     @property
     def celery_broker_url(self) -> SecretStr:
-        """``broker_url``, or ``redis_url`` where there is none."""
-        return self.broker_url if self.broker_url.get_secret_value() else self.redis_url
+        """``task_broker_url``, or ``redis_url`` where there is none."""
+        return self.task_broker_url if self.task_broker_url.get_secret_value() else self.redis_url
 
     @property
     def has_twilio(self) -> bool:

@@ -79,8 +79,8 @@ def test_what_is_not_understood_is_refused_with_a_sentence(url: str, why: str) -
 
 def test_the_broker_is_no_cluster() -> None:
     cluster, single = SecretStr("redis+cluster://:secret@n1:7000"), SecretStr("redis://host:6379/0")
-    for changes in ({"redis_url": cluster}, {"redis_url": single, "broker_url": cluster}):
-        with pytest.raises(ValidationError, match="broker cannot be a Redis Cluster: set BROKER_URL") as refusal:
+    for changes in ({"redis_url": cluster}, {"redis_url": single, "task_broker_url": cluster}):
+        with pytest.raises(ValidationError, match="broker cannot be a Redis Cluster: set TASK_BROKER_URL") as refusal:
             settings(**changes)
         assert "secret@" not in str(refusal.value)
-    assert settings(redis_url=cluster, broker_url=single).redis_mode == "cluster"
+    assert settings(redis_url=cluster, task_broker_url=single).redis_mode == "cluster"

@@ -49,7 +49,7 @@ async def watched() -> AsyncIterator[Watched]:
 @pytest.fixture(scope="module")
 def of_cluster(settings: Settings, cluster: Cluster) -> Settings:
     """Settings of processes on the cluster."""
-    urls = {"redis_url": SecretStr(cluster.url), "broker_url": settings.redis_url}
+    urls = {"redis_url": SecretStr(cluster.url), "task_broker_url": settings.redis_url}
     return settings.model_copy(update={**urls, "hub_probe_seconds": 0.5})
 
 

@@ -131,7 +131,7 @@ async def test_tasks_go_on_with_the_replica_of_a_master_that_was_killed(
 ) -> None:
     with throwaway_folder() as folder:
         async with redis_sentinels(folder) as redis:
-            own = twilio_settings.model_copy(update={"broker_url": SecretStr(redis.url), "log_format": "json"})
+            own = twilio_settings.model_copy(update={"task_broker_url": SecretStr(redis.url), "log_format": "json"})
             tasks = CeleryTasks(own)
             tasks.start()
             async with running(own) as runtime, worker(own, tmp_path):
