@@ -31,6 +31,13 @@ class Validation(Refusal):
     error_code = "VALIDATION"
 
 
+class IdempotencyKeyReused(Validation):
+    """The key already belongs to another request, or another message, of the same user."""
+
+    error_code = "IDEMPOTENCY_KEY_REUSED"
+    detail = "This key was already used for something else. Use a new one."
+
+
 class Authentication(Refusal):
     """Nobody is signed in, or what was shown is not valid (401)."""
 

@@ -9,10 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.actor import SYSTEM
 from core.database import is_transient
-from core.errors import Refusal, Unavailable
+from core.errors import IdempotencyKeyReused, Refusal, Unavailable
 from core.logging import get_logger
 from core.unit_of_work import Transactions
-from domain.chat.errors import IdempotencyKeyReused
 from domain.chat.sending import Draft, SentMessage, send_messages
 
 log = get_logger(__name__)

@@ -6,6 +6,7 @@ from models.chat import Message, Thread, ThreadParticipant
 from models.clinic import Clinic, ClinicMember
 from models.email import Email
 from models.hub_node import HubNode
+from models.idempotency import IdempotencyKey
 from models.invitation import Invitation
 from models.notification import Delivery, LocalMessage, Notification, NotificationPreference
 from models.patient import Patient
@@ -25,6 +26,7 @@ __all__ = [
     "Delivery",
     "Email",
     "HubNode",
+    "IdempotencyKey",
     "Invitation",
     "LocalMessage",
     "Message",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from core import streams
+from core import idempotency, streams
 from core.clock import now
 from core.database import is_away
 from core.logging import get_logger
@@ -83,6 +83,18 @@ async def prune_events(runtime: Runtime) -> int:
             batch = await streams.prune(unit.session, before, _PRUNE_BATCH)
         pruned += batch
     log.info("events_pruned", count=pruned)
+    return pruned
+
+
+async def prune_keys(runtime: Runtime) -> int:
+    """Forget the keys of requests, and what was answered to them, after a day. Returns how many."""
+    before = now() - idempotency.RETENTION
+    pruned, batch = 0, _PRUNE_BATCH
+    while batch == _PRUNE_BATCH:
+        async with runtime.transactions.begin() as unit:
+            batch = await idempotency.prune(unit.session, before, _PRUNE_BATCH)
+        pruned += batch
+    log.info("idempotency_keys_pruned", count=pruned)
     return pruned
 
 

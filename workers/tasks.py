@@ -43,6 +43,13 @@ def prune_events() -> None:
     process.run(jobs.prune_events(process.runtime))
 
 
+@app.task(name="workers.tasks.prune_keys")
+def prune_keys() -> None:
+    """Forget requests that nobody repeats any more."""
+    process = current()
+    process.run(jobs.prune_keys(process.runtime))
+
+
 @app.task(name=SEND_EMAIL)
 def send_email(email_id: str) -> None:
     """Send that letter, unless that is done, or somebody else is at it."""

@@ -22,6 +22,7 @@ from api.chat.schemas import (
     UnreadCount,
 )
 from api.deps import PageLimit, PageNumber, SignedIn, Unit, json_response, runtime_of
+from api.idempotency import REPEATABLE, IdempotentRoute
 from api.schema_docs import problems
 from api.schema_types import Text
 from core.access import PEOPLE
@@ -31,7 +32,7 @@ from core.unit_of_work import UnitOfWork
 from domain.chat import actions, policy, queries
 from domain.chat.rules import ThreadStatus, check_attachments
 
-router = APIRouter(prefix="/api/v1/chat", tags=["chat"])
+router = APIRouter(prefix="/api/v1/chat", tags=["chat"], route_class=IdempotentRoute)
 
 Before = Annotated[int | None, Query(ge=0, le=MAX_SEQ, description="Only messages with a lower seq (next_cursor).")]
 Search = Annotated[Text | None, Query(description="Words of a message; the last one may be begun only.")]
@@ -66,7 +67,13 @@ async def list_threads(
     return ThreadPage(items=[ThreadOut.of(view) for view in views], total=total, page=page, limit=limit)
 
 
-@router.post("/threads", status_code=201, responses=problems(401, 403), openapi_extra=policy.CARE_PAIRS.label)
+@router.post(
+    "/threads",
+    status_code=201,
+    responses=problems(401, 403),
+    openapi_extra=policy.CARE_PAIRS.label,
+    dependencies=REPEATABLE,
+)
 async def open_thread(unit: Unit, _: SignedIn, body: OpenThread) -> ThreadOut:
     """Open a care thread between a patient and a doctor."""
     thread = await actions.open_thread(unit, doctor_id=body.doctor_id, patient_id=body.patient_id, subject=body.subject)
@@ -78,6 +85,7 @@ async def open_thread(unit: Unit, _: SignedIn, body: OpenThread) -> ThreadOut:
     status_code=201,
     responses={**_again(ChatInitiated), **problems(401, 403, 409)},
     openapi_extra=policy.SUPPORT_SEEKERS.label,
+    dependencies=REPEATABLE,
 )
 async def initiate_chat(
     unit: Unit, actor: SignedIn, response: Response, body: InitiateChat | None = None

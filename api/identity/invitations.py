@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from api.deps import PageLimit, PageNumber, SignedIn, Unit, runtime_of
+from api.idempotency import REPEATABLE, IdempotentRoute
 from api.identity.schemas import Email, Password, Token, UserOut
 from api.schema_docs import problems
 from api.schema_types import Name, PhoneNumber
@@ -19,7 +20,7 @@ from domain.identity import actions_invitations, queries
 from domain.identity.policy import check_may_invite
 from models import Invitation
 
-router = APIRouter(prefix="/invitations")
+router = APIRouter(prefix="/invitations", route_class=IdempotentRoute)
 
 InvitedRole = Literal["doctor", "staff", "advisor"]
 
@@ -78,7 +79,13 @@ def _status(invitation: Invitation, at: datetime) -> str:
     return "revoked" if invitation.revoked_at is not None else "expired"
 
 
-@router.post("", status_code=201, responses=problems(401, 403, 404, 409), openapi_extra=ADMINISTRATORS.label)
+@router.post(
+    "",
+    status_code=201,
+    responses=problems(401, 403, 404, 409),
+    openapi_extra=ADMINISTRATORS.label,
+    dependencies=REPEATABLE,
+)
 async def invite(unit: Unit, _: SignedIn, body: InvitationIn) -> InvitationOut:
     """Have a letter sent with a link that makes an account, once, within a week. An earlier invitation is void."""
     invitation = await actions_invitations.invite(

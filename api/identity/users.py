@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from api.deps import PageLimit, PageNumber, SettingsOf, SignedIn, Unit, runtime_of
+from api.idempotency import REPEATABLE, IdempotentRoute
 from api.identity.schemas import (
     AccountChange,
     AccountOut,
@@ -28,7 +29,7 @@ from domain.identity.errors import EmailAlreadyRegistered, UserAlreadyExists
 from domain.identity.policy import check_may_manage_users
 from models import User
 
-router = APIRouter(prefix="/users")
+router = APIRouter(prefix="/users", route_class=IdempotentRoute)
 
 
 async def _account(unit: UnitOfWork, user: User) -> AccountOut:
@@ -92,7 +93,13 @@ async def list_users(
     return AccountPage(items=items, total=found.total, page=page, limit=limit, next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(400, 401, 403, 409), openapi_extra=ADMINISTRATORS.label)
+@router.post(
+    "",
+    status_code=201,
+    responses=problems(400, 401, 403, 409),
+    openapi_extra=ADMINISTRATORS.label,
+    dependencies=REPEATABLE,
+)
 async def create_user(unit: Unit, actor: SignedIn, settings: SettingsOf, body: Registration) -> AccountOut:
     """Make an account with any role."""
     check_may_manage_users(actor)

@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
 from api.deps import PublicUnit, SignedIn, Unit, runtime_of
+from api.idempotency import REPEATABLE, IdempotentRoute
 from api.queueing.schemas import (
     BoardOut,
     BoardScreens,
@@ -36,11 +37,15 @@ from domain.queueing.events import board_channel
 from domain.queueing.rules import TicketStatus
 from models import Counter, Patient, Queue, Ticket
 
-router = APIRouter(prefix="/api/v1", tags=["queue"])
+router = APIRouter(prefix="/api/v1", tags=["queue"], route_class=IdempotentRoute)
 
 
 @router.post(
-    "/queue/tickets", status_code=201, responses=problems(401, 403, 404, 409), openapi_extra=policy.TICKET_TAKERS.label
+    "/queue/tickets",
+    status_code=201,
+    responses=problems(401, 403, 404, 409),
+    openapi_extra=policy.TICKET_TAKERS.label,
+    dependencies=REPEATABLE,
 )
 async def take_ticket(unit: Unit, _: SignedIn, body: TakeTicket) -> TicketTaken:
     """Take the next number of a queue."""
@@ -62,7 +67,12 @@ async def take_ticket(unit: Unit, _: SignedIn, body: TakeTicket) -> TicketTaken:
     )
 
 
-@router.post("/queue/call-next", responses=problems(401, 403, 404, 409), openapi_extra=policy.WORKERS.label)
+@router.post(
+    "/queue/call-next",
+    responses=problems(401, 403, 404, 409),
+    openapi_extra=policy.WORKERS.label,
+    dependencies=REPEATABLE,
+)
 async def call_next(unit: Unit, _: SignedIn, body: CallNext) -> TicketOut:
     """Call the ticket whose turn it is."""
     return await _ticket_out(unit, await actions.call_next(unit, body.queue_id, body.counter_id))

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request, Response
 
 from api.deps import SignedIn, Unit, runtime_of
+from api.idempotency import REPEATABLE, IdempotentRoute
 from api.schema_docs import problems
 from api.screens.schemas import Confirmation, PairingOut, Poll, PollOut, ScreenListed, ScreenOut, ScreenPage
 from core.access import PUBLIC
@@ -17,7 +18,7 @@ from domain.screens import actions, queries
 from domain.screens.policy import check_may_manage_screens
 from domain.screens.rules import normal_code
 
-router = APIRouter(prefix="/api/v1/screens", tags=["screens"])
+router = APIRouter(prefix="/api/v1/screens", tags=["screens"], route_class=IdempotentRoute)
 
 Code = Annotated[str, Path(max_length=40, examples=["BCDF-GHJK"])]
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -47,7 +48,11 @@ async def poll_pairing(request: Request, response: Response, code: Code, body: P
 
 
 @router.post(
-    "/pairings/{code}/confirm", status_code=201, responses=problems(401, 403, 404), openapi_extra=WORKERS.label
+    "/pairings/{code}/confirm",
+    status_code=201,
+    responses=problems(401, 403, 404),
+    openapi_extra=WORKERS.label,
+    dependencies=REPEATABLE,
 )
 async def confirm_pairing(unit: Unit, _: SignedIn, code: Code, body: Confirmation) -> ScreenOut:
     """Staff of the clinic confirm the code that a screen shows; it follows that board from now on, and only that."""

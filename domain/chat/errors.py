@@ -22,13 +22,6 @@ class ThreadClosed(Conflict):
     detail = "This thread is closed. Reopen it to write in it."
 
 
-class IdempotencyKeyReused(Validation):
-    """The key already belongs to another message of the same sender."""
-
-    error_code = "IDEMPOTENCY_KEY_REUSED"
-    detail = "This key was already used for another message. Use a new key for a new message."
-
-
 class AttachmentsUnsupported(Validation):
     """A message is text; files come later, and must not seem to have been sent."""
 

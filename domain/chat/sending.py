@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.actor import Actor
 from core.clock import now
-from core.errors import Refusal
+from core.errors import IdempotencyKeyReused, Refusal
 from core.ids import new_id
 from core.tasks import TELL_THREAD
 from core.unit_of_work import UnitOfWork
 from domain.chat import policy, rules
-from domain.chat.errors import IdempotencyKeyReused, ThreadNotFound
+from domain.chat.errors import ThreadNotFound
 from domain.chat.events import ChatMessage, MessageAppended, ThreadUpdated, thread_channel
 from domain.chat.rules import ThreadKind, ThreadStatus
 

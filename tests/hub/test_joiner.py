@@ -15,14 +15,13 @@ from sqlalchemy.exc import DBAPIError
 
 from core import events, streams
 from core.actor import ANONYMOUS, Actor, Role
-from core.errors import Refusal, Unavailable
+from core.errors import IdempotencyKeyReused, Refusal, Unavailable
 from core.ids import new_id
 from core.runtime import Runtime
 from core.settings import Settings
 from core.tasks import NoTasks
 from core.unit_of_work import Transactions, UnitOfWork
 from domain.chat import actions
-from domain.chat.errors import IdempotencyKeyReused
 from domain.chat.events import MessageAppended
 from domain.chat.rules import StatusChange, ThreadKind
 from domain.chat.sending import Draft, SentMessage

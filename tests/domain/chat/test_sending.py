@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 
 from core.actor import ANONYMOUS, Role
-from core.errors import Authentication, Validation
+from core.errors import Authentication, IdempotencyKeyReused, Validation
 from core.runtime import Runtime
 from domain.chat import actions, queries
-from domain.chat.errors import IdempotencyKeyReused, ThreadClosed, ThreadNotFound
+from domain.chat.errors import ThreadClosed, ThreadNotFound
 from domain.chat.rules import StatusChange, ThreadKind
 from domain.chat.sending import SentMessage
 from models import Message, Thread
