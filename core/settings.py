@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     chat_sms_delay_seconds: int = Field(60, ge=0, le=86_400)
     twilio_timeout_seconds: float = Field(10, ge=0.1, le=60)
     sms_lease_seconds: float = Field(60, ge=0.5, le=3_600)
+    mail_provider: Literal["auto", "smtp", "local"] = "auto"
     smtp_host: str = ""
     smtp_port: int = Field(587, ge=1, le=65535)
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
         if any(not _is_origin(origin.rstrip("/")) for origin in self.cors_origins):
             # With credentials, "*" would let every site on the web read what the visitor may.
             raise ValueError("CORS_ORIGINS are origins such as https://desk.example.com, each named")
+        if self.mail_provider == "smtp" and not self.smtp_host:
+            raise ValueError("MAIL_PROVIDER=smtp needs SMTP_HOST")
+        if self.environment == "production":
+            self._check_somebody_delivers()
         if self.smtp_host and not self.smtp_from:
             raise ValueError("SMTP_HOST needs SMTP_FROM, the address that mail comes from")
         if self.environment == "production" and self.bcrypt_cost < 12:
@@ -137,6 +142,13 @@ class Settings(BaseSettings):
     def celery_broker_url(self) -> SecretStr:
         """``task_broker_url``, or ``redis_url`` where there is none."""
         return self.task_broker_url if self.task_broker_url.get_secret_value() else self.redis_url
+
+    def _check_somebody_delivers(self) -> None:
+        """Kept messages count as sent, and hold links that open accounts: production does that only on purpose."""
+        if self.mail_provider == "auto" and not self.smtp_host:
+            raise ValueError("Production needs SMTP_HOST, or MAIL_PROVIDER=local: letters are kept and reach nobody")
+        if self.sms_provider == "auto" and not self.has_twilio:
+            raise ValueError("Production needs TWILIO_…, or SMS_PROVIDER=local: messages are kept and reach nobody")
 
     @property
     def has_twilio(self) -> bool:

@@ -33,7 +33,12 @@ from tests.support.web import ROOT, eventually, open_socket
 OURS = ("migrate", "api", "hub-1", "hub-2", "worker", "beat")
 ONE_SHOT = {"migrate"}
 SECRET = "a-secret-of-this-test-and-of-no-other-place"
-VARIABLES = {"SECRET_KEY": SECRET, "POSTGRES_PASSWORD": "letters0and1digits"}
+VARIABLES = {
+    "SECRET_KEY": SECRET,
+    "POSTGRES_PASSWORD": "letters0and1digits",
+    "MAIL_PROVIDER": "local",
+    "SMS_PROVIDER": "local",
+}
 HUB_PATHS = (
     "/api/v1/ws",
     "/api/v1/chat/ws/chat/01890000-0000-7000-8000-000000000000",

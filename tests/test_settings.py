@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -40,9 +41,31 @@ def test_production_refuses_a_default_or_short_secret(secret: str) -> None:
         Settings(_env_file=None, environment="production", secret_key=secret)
 
 
+KEPT = {"mail_provider": "local", "sms_provider": "local"}
+
+
+def _production(**given: Any) -> Settings:
+    return Settings(_env_file=None, environment="production", secret_key="x" * 32, **given)
+
+
 def test_production_starts_with_a_secret_of_its_own() -> None:
-    settings = Settings(_env_file=None, environment="production", secret_key="x" * 32)
-    assert not settings.is_development
+    assert not _production(**KEPT).is_development
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_production_keeps_messages_to_itself_only_where_it_was_told_to(
+    name: str,
+) -> None:
+    with pytest.raises(ValidationError, match=f"{name.upper()}=local"):
+        _production(**{**KEPT, name: "auto"})
+    sent = {"smtp_host": "mail.clinic.example", "smtp_from": "desk@clinic.example"}
+    twilio = {"twilio_account_sid": "AC1", "twilio_auth_token": "token", "twilio_from": "+14155550100"}
+    assert _production(**sent, **twilio).mail_provider == "auto"
+
+
+def test_a_mail_provider_without_a_server_is_refused() -> None:
+    with pytest.raises(ValidationError, match="SMTP_HOST"):
+        Settings(_env_file=None, mail_provider="smtp")
 
 
 def test_secrets_are_not_in_the_repr() -> None:

@@ -10,6 +10,7 @@ from tests.support.twilio_server import ACCOUNT, SENDER, TOKEN
 from workers.app import app, create_celery
 from workers.client import CeleryTasks
 from workers.providers import create_provider
+from workers.providers.mail import create_mailer
 
 
 def test_a_task_survives_its_worker_and_travels_as_json(settings: Settings) -> None:
@@ -62,3 +63,17 @@ def test_a_full_queue_drops_and_does_not_raise(settings: Settings) -> None:
         tasks.send(SEND_SMS, str(number))
     assert not tasks.is_healthy
     tasks.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "host", "name"),
+    [
+        ("auto", "", "local"),
+        ("auto", "mail.example", "smtp"),
+        ("smtp", "mail.example", "smtp"),
+        ("local", "x", "local"),
+    ],
+)
+async def test_the_settings_choose_the_mailer(runtime: Runtime, wanted: str, host: str, name: str) -> None:
+    settings = runtime.settings.model_copy(update={"mail_provider": wanted, "smtp_host": host})
+    assert create_mailer(settings, runtime.database).name == name

@@ -28,8 +28,10 @@ class Mailer(Protocol):
 
 
 def create_mailer(settings: Settings, database: Database) -> Mailer:
-    """The mail server of ``SMTP_HOST``; without one, the outbox."""
-    return SmtpMailer(settings) if settings.smtp_host else LocalMailer(database)
+    """``MAIL_PROVIDER``; ``auto`` is the mail server of ``SMTP_HOST`` where that is set, else ``local``."""
+    if settings.mail_provider == "smtp" or (settings.mail_provider == "auto" and settings.smtp_host):
+        return SmtpMailer(settings)
+    return LocalMailer(database)
 
 
 class LocalMailer:
