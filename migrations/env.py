@@ -14,6 +14,8 @@ _MIGRATION_LOCK = 0x0CA2EBE11
 
 
 def _migrate(connection: Connection) -> None:
+    # Another one may take its time: only tables are not waited for long.
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
     connection.commit()
     context.configure(

@@ -1,5 +1,6 @@
 """`python -m ops migrate` on real databases."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import pytest
 from ops.embedded import EmbeddedPostgres, throwaway_folder
 from ops.embedded.processes import free_port
 from tests.ops.helpers import ROOT
+from tests.support.web import eventually
+
+# As in migrations/env.py, which cannot be imported outside of a migration.
+MIGRATION_LOCK = 0x0CA2EBE11
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +64,25 @@ async def test_it_migrates_refuses_what_is_newer_and_changes_nothing_then(postgr
 
     await revision(postgres.url, become=head)
     assert migrate(postgres.url).returncode == 0
+
+
+async def test_a_second_one_waits_for_the_first_however_long_that_takes(postgres: EmbeddedPostgres) -> None:
+    # Longer than a table is waited for.
+    connection = await asyncpg.connect(postgres.url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        second = asyncio.create_task(asyncio.to_thread(migrate, postgres.url))
+        waited = "SELECT max(now() - query_start) > interval '7 s' FROM pg_stat_activity WHERE wait_event = 'advisory'"
+
+        async def has_waited_or_failed() -> bool:
+            return second.done() or bool(await connection.fetchval(waited))
+
+        await eventually(has_waited_or_failed, 60)
+        assert not second.done(), second.result().stderr
+        await connection.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+        assert (await second).returncode == 0
+    finally:
+        await connection.close()
 
 
 def test_no_database_there_and_a_wrong_password(postgres: EmbeddedPostgres) -> None:
