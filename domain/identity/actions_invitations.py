@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from core.actor import Role
 from core.errors import ResourceNotFound, Validation
@@ -34,6 +34,8 @@ async def invite(unit: UnitOfWork, *, email: str, role: Role, clinic_id: UUID | 
         raise ResourceNotFound("There is no such clinic.")
     if await unit.session.scalar(select(User.id).where(User.email_key == key)) is not None:
         raise EmailAlreadyRegistered
+    # Of two at the same moment neither would see the other's, and both would stay open.
+    await unit.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"invitation:{key}", 0))))
     await unit.session.execute(
         update(Invitation)
         .where(Invitation.email_key == key, Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None))

@@ -90,6 +90,17 @@ async def test_void_and_expired_invitations(client: httpx.AsyncClient, runtime: 
     assert (statuses[first_id], statuses[second_id], statuses[third_id]) == ("revoked", "revoked", "expired")
 
 
+async def test_of_invitations_at_once_one_stays_open(client: httpx.AsyncClient, runtime: Runtime) -> None:
+    client.headers.update((await create_person(runtime, Role.ADMIN)).bearer)
+    body = {"email": some_email(), "role": "advisor"}
+    answers = await asyncio.gather(*(client.post(INVITATIONS, json=body) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {201}
+    made = {answer.json()["id"] for answer in answers}
+    items = (await client.get(INVITATIONS, params={"limit": 100})).json()["items"]
+    statuses = sorted(item["status"] for item in items if item["id"] in made)
+    assert statuses == ["open"] + ["revoked"] * 5
+
+
 async def test_who_may_be_invited_where(client: httpx.AsyncClient, runtime: Runtime, clinic: Clinic) -> None:
     client.headers.update((await create_person(runtime, Role.ADMIN)).bearer)
     here = str(clinic.clinic_id)
