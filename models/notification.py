@@ -1,6 +1,6 @@
 """What people are told, and each attempt to tell them."""
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -43,12 +43,19 @@ class Notification(Identified, Timestamped, Base):
 
 
 class NotificationPreference(Base):
-    """What a person does not want by SMS (types of notifications). Without a row they want all of it."""
+    """What a person does not want by SMS (types of notifications), and when. Without a row they want all of it, always.
+
+    Quiet hours are by the clock of their time zone (an IANA name), from ``quiet_from`` until before ``quiet_to``.
+    """
 
     __tablename__ = "notification_preferences"
+    __table_args__ = (CheckConstraint("num_nulls(quiet_from, quiet_to, time_zone) IN (0, 3)", name="quiet_hours"),)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     sms_off: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
+    quiet_from: Mapped[time | None]
+    quiet_to: Mapped[time | None]
+    time_zone: Mapped[str | None]
 
 
 class Delivery(Identified, Timestamped, Base):

@@ -13,10 +13,12 @@ from api.notifications.schemas import (
     OutboxMessage,
     Preferences,
     PreferencesOut,
+    QuietTimes,
     Unread,
 )
 from api.schema_docs import problems
 from core.access import PEOPLE, PUBLIC
+from core.unit_of_work import UnitOfWork
 from domain.notifications import actions, policy, queries
 from domain.notifications.rules import NotificationType
 
@@ -51,14 +53,17 @@ async def mark_all_read(unit: Unit, actor: SignedIn) -> Unread:
 
 @router.get("/preferences", responses=problems(401), openapi_extra=PEOPLE.label)
 async def get_preferences(unit: Unit, actor: SignedIn) -> PreferencesOut:
-    """What the caller is told by SMS."""
-    return PreferencesOut(sms=await queries.sms_choices(unit.session, policy.user_of(actor)))
+    """What the caller is told by SMS, and when not."""
+    return await _preferences(unit, policy.user_of(actor))
 
 
 @router.patch("/preferences", responses=problems(401), openapi_extra=PEOPLE.label)
-async def change_preferences(unit: Unit, _: SignedIn, body: Preferences) -> PreferencesOut:
-    """Turn types of news on and off by SMS. In the product all of it is told."""
-    return PreferencesOut(sms=await actions.choose_sms(unit, body.sms))
+async def change_preferences(unit: Unit, actor: SignedIn, body: Preferences) -> PreferencesOut:
+    """Turn types of news on and off by SMS, and set quiet hours. In the product all of it is told, always."""
+    await actions.choose_sms(unit, body.sms)
+    if "quiet_hours" in body.model_fields_set:
+        await actions.choose_quiet_hours(unit, body.quiet_hours.hours() if body.quiet_hours else None)
+    return await _preferences(unit, policy.user_of(actor))
 
 
 @router.patch("/{notification_id}/read", responses=problems(401, 404), openapi_extra=policy.OWNER.label)
@@ -71,6 +76,13 @@ async def mark_read(unit: Unit, _: SignedIn, notification_id: UUID) -> Notificat
 async def remove(unit: Unit, _: SignedIn, notification_id: UUID) -> None:
     """Take one away."""
     await actions.remove(unit, notification_id)
+
+
+async def _preferences(unit: UnitOfWork, user_id: UUID) -> PreferencesOut:
+    return PreferencesOut(
+        sms=await queries.sms_choices(unit.session, user_id),
+        quiet_hours=QuietTimes.of(await queries.find_quiet_hours(unit.session, user_id)),
+    )
 
 
 @dev_router.get("/outbox", responses=problems(), openapi_extra=PUBLIC.label)

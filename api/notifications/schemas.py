@@ -1,13 +1,15 @@
 """Shapes of notifications."""
 
-from datetime import datetime
-from typing import Any, Self
+from datetime import datetime, time
+from typing import Annotated, Any, Self
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api.schema_types import Text
 from domain.notifications.queries import NotificationPage, view
-from domain.notifications.rules import NotificationType
+from domain.notifications.rules import NotificationType, QuietHours
 from models import Notification
 
 
@@ -50,16 +52,49 @@ class Unread(BaseModel):
     unread: int
 
 
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("must be an IANA time zone, such as Europe/Berlin")
+    return name
+
+
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["22:00"])]
+
+
+class QuietTimes(BaseModel):
+    """No SMS from ``start`` until before ``end``, by the clock of ``time_zone``; over midnight if ``end`` is earlier.
+
+    What was to be sent then is sent afterwards, unless it was read. Calls of a ticket are sent at once all the same.
+    """
+
+    start: TimeOfDay
+    end: TimeOfDay
+    time_zone: Annotated[Text, AfterValidator(_zone), Field(examples=["Europe/Berlin"])]
+
+    @classmethod
+    def of(cls, hours: QuietHours | None) -> Self | None:
+        """From what the domain knows."""
+        if hours is None:
+            return None
+        return cls(start=f"{hours.start:%H:%M}", end=f"{hours.end:%H:%M}", time_zone=hours.time_zone)
+
+    def hours(self) -> QuietHours:
+        """As the domain knows them."""
+        return QuietHours(time.fromisoformat(self.start), time.fromisoformat(self.end), self.time_zone)
+
+
 class PreferencesOut(BaseModel):
-    """Which types of news the caller wants by SMS, besides in the product."""
+    """Which types of news the caller wants by SMS, besides in the product, and when not."""
 
     sms: dict[NotificationType, bool]
+    quiet_hours: QuietTimes | None
 
 
 class Preferences(BaseModel):
-    """What is to change; a type that is not named stays as it is."""
+    """What is to change; what is not named stays as it is. ``quiet_hours`` null: there are none any more."""
 
-    sms: dict[NotificationType, bool]
+    sms: dict[NotificationType, bool] = {}
+    quiet_hours: QuietTimes | None = None
 
 
 class OutboxMessage(BaseModel):

@@ -10,6 +10,7 @@ from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.clock import now
+from core.errors import Validation
 from core.ids import new_id
 from core.tasks import SEND_SMS
 from core.unit_of_work import UnitOfWork
@@ -119,6 +120,22 @@ async def choose_sms(unit: UnitOfWork, changes: Mapping[NotificationType, bool])
         .on_conflict_do_update(index_elements=[NotificationPreference.user_id], set_={"sms_off": off})
     )
     return wanted
+
+
+async def choose_quiet_hours(unit: UnitOfWork, hours: rules.QuietHours | None) -> None:
+    """Say when the caller wants no SMS that can wait; None is never. Raises ``Authentication``, ``Validation``."""
+    if hours is not None and hours.start == hours.end:
+        raise Validation("Quiet hours end at another time than they begin.")
+    values = {
+        "quiet_from": hours.start if hours else None,
+        "quiet_to": hours.end if hours else None,
+        "time_zone": hours.time_zone if hours else None,
+    }
+    await unit.session.execute(
+        insert(NotificationPreference)
+        .values(user_id=policy.user_of(unit.actor), **values)
+        .on_conflict_do_update(index_elements=[NotificationPreference.user_id], set_=values)
+    )
 
 
 async def _upsert(unit: UnitOfWork, user_id: UUID | None, news: News) -> Notification:

@@ -41,7 +41,10 @@ class Claim:
 
 
 async def claim_delivery(unit: UnitOfWork, delivery_id: UUID, lease: timedelta) -> Claim | None:
-    """Take a delivery that is due, or that another worker did not finish in its time; None when it is neither."""
+    """Take a delivery that is due, or that another worker did not finish in its time; None when it is neither.
+
+    None as well when its person has quiet hours: it is due when they end.
+    """
     row = await queries.lock_claimable(unit.session, delivery_id, unit.at)
     if row is None:
         return None
@@ -51,6 +54,12 @@ async def claim_delivery(unit: UnitOfWork, delivery_id: UUID, lease: timedelta) 
     is_wanted = await _is_still_wanted(unit, notification)
     if not is_wanted and not may_be_out:
         _move(delivery, DeliveryStatus.CANCELLED)
+        return None
+    wait_until = await _quiet_until(unit, notification)
+    if is_wanted and wait_until is not None:
+        if status == DeliveryStatus.SENDING:
+            _move(delivery, DeliveryStatus.UNKNOWN)
+        delivery.due_at, delivery.lease_until = wait_until, None
         return None
     if delivery.attempts >= rules.MAX_ATTEMPTS:
         # Every worker that touched it died: a person has to look at it.
@@ -105,6 +114,14 @@ async def hand_out_overdue(unit: UnitOfWork, limit: int) -> Sequence[UUID]:
         unit.enqueue(SEND_SMS, str(delivery.id))
     await unit.session.flush()
     return [delivery.id for delivery in overdue]
+
+
+async def _quiet_until(unit: UnitOfWork, notification: Notification) -> datetime | None:
+    """Asked when it is sent, not when it was planned: quiet hours may have begun, or changed, since."""
+    if notification.user_id is None:
+        return None
+    hours = await queries.find_quiet_hours(unit.session, notification.user_id)
+    return rules.quiet_until(hours, NotificationType(notification.type), unit.at)
 
 
 def _move(delivery: Delivery, wanted: DeliveryStatus) -> None:

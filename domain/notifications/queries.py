@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.errors import Validation
 from domain.notifications.errors import NotificationNotFound
 from domain.notifications.events import NotificationView
-from domain.notifications.rules import MAX_ATTEMPTS, DeliveryStatus, NotificationType
+from domain.notifications.rules import MAX_ATTEMPTS, DeliveryStatus, NotificationType, QuietHours
 from models import Delivery, LocalMessage, Notification, NotificationPreference, Patient, Ticket, User
 
 SNAPSHOT_NOTIFICATIONS: Final = 20
@@ -160,6 +160,14 @@ async def sms_choices(session: AsyncSession, user_id: UUID) -> dict[Notification
     """For each type of news, whether that person wants it by SMS."""
     off = await session.scalar(select(NotificationPreference.sms_off).where(NotificationPreference.user_id == user_id))
     return {kind: kind not in (off or []) for kind in NotificationType}
+
+
+async def find_quiet_hours(session: AsyncSession, user_id: UUID) -> QuietHours | None:
+    """When that person wants no SMS that can wait."""
+    found = await session.get(NotificationPreference, user_id)
+    if found is None or found.quiet_from is None or found.quiet_to is None or found.time_zone is None:
+        return None
+    return QuietHours(found.quiet_from, found.quiet_to, found.time_zone)
 
 
 async def state_of_ticket(session: AsyncSession, ticket_id: UUID) -> tuple[str, datetime | None] | None:

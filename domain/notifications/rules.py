@@ -1,9 +1,10 @@
 """Pure decisions: what a notification says, how a delivery moves on, and when it is tried again."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 
@@ -65,6 +66,15 @@ class Text:
     title: str
     body: str
     sms: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From ``start`` until before ``end`` by the clock of ``time_zone`` (an IANA name), over midnight as well."""
+
+    start: time
+    end: time
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,27 @@ def is_still_wanted(
         status, called_at = ticket or (None, None)
         return status == "called" and called_at is not None and rfc3339(called_at) == data.get("called_at")
     return True
+
+
+def quiet_until(hours: QuietHours | None, notification_type: NotificationType, at: datetime) -> datetime | None:
+    """When quiet hours end in which an SMS of that type has to wait; None when it may be sent now.
+
+    A call does not wait: it is for somebody who sits in the waiting room.
+    """
+    if hours is None or notification_type == NotificationType.TICKET_CALLED:
+        return None
+    zone = ZoneInfo(hours.time_zone)
+    local = at.astimezone(zone)
+    clock = local.time()
+    is_over_midnight = hours.end < hours.start
+    if is_over_midnight and not (clock >= hours.start or clock < hours.end):
+        return None
+    if not is_over_midnight and not hours.start <= clock < hours.end:
+        return None
+    day = local.date() if clock < hours.end else local.date() + timedelta(days=1)
+    end = datetime.combine(day, hours.end, zone)
+    # In the night in which clocks go back that time comes twice, and the first one may be over.
+    return next((one for one in (end.astimezone(UTC), end.replace(fold=1).astimezone(UTC)) if one > at), None)
 
 
 def phone_in_e164(address: str, region: str) -> str | None:

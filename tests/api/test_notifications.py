@@ -157,13 +157,27 @@ async def test_the_link_in_the_sms_of_a_call_opens_the_ticket(client: httpx.Asyn
 async def test_preferences_say_what_comes_by_sms(client: httpx.AsyncClient, person: Person) -> None:
     address = f"{BASE}/preferences"
     assert (await client.get(address)).status_code == 401
-    everything = {"sms": {"ticket.called": True, "message.received": True}}
+    everything = {"sms": {"ticket.called": True, "message.received": True}, "quiet_hours": None}
     assert (await client.get(address, headers=person.bearer)).json() == everything
     changed = await client.patch(address, json={"sms": {"message.received": False}}, headers=person.bearer)
-    assert changed.json() == {"sms": {"ticket.called": True, "message.received": False}}
+    assert changed.json() == everything | {"sms": {"ticket.called": True, "message.received": False}}
     assert (await client.get(address, headers=person.bearer)).json() == changed.json()
-    for bad in ({"sms": {"weather": False}}, {"sms": {"ticket.called": None}}, {}):
+    for bad in ({"sms": {"weather": False}}, {"sms": {"ticket.called": None}}):
         refused = await client.patch(address, json=bad, headers=person.bearer)
         assert (refused.status_code, refused.json()["error_code"]) == (422, "VALIDATION")
     back = await client.patch(address, json={"sms": {"message.received": True}}, headers=person.bearer)
     assert back.json() == everything
+
+
+async def test_preferences_say_when_nothing_comes_by_sms(client: httpx.AsyncClient, person: Person) -> None:
+    address = f"{BASE}/preferences"
+    night = {"start": "22:00", "end": "07:30", "time_zone": "Europe/Berlin"}
+    changed = await client.patch(address, json={"quiet_hours": night}, headers=person.bearer)
+    assert changed.json()["quiet_hours"] == night
+    other = await client.patch(address, json={"sms": {"message.received": False}}, headers=person.bearer)
+    assert other.json()["quiet_hours"] == night, "what is not named stays"
+    for wrong in ({"end": "22:00"}, {"start": "24:00"}, {"start": "9:00"}, {"time_zone": "Mars/Olympus"}):
+        refused = await client.patch(address, json={"quiet_hours": night | wrong}, headers=person.bearer)
+        assert (refused.status_code, refused.json()["error_code"]) == (422, "VALIDATION"), wrong
+    never = await client.patch(address, json={"quiet_hours": None}, headers=person.bearer)
+    assert never.json() == {"sms": {"ticket.called": True, "message.received": False}, "quiet_hours": None}

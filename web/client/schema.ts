@@ -300,6 +300,7 @@ export interface Position {
 
 export interface PreferencesOut {
   sms: Record<string, boolean>;
+  quiet_hours: QuietTimes | null;
 }
 
 export interface ProfileOut {
@@ -325,6 +326,12 @@ export interface QueueOut {
 export interface QueueState {
   queue: QueueOut;
   tickets: TicketOut[];
+}
+
+export interface QuietTimes {
+  start: string;
+  end: string;
+  time_zone: string;
 }
 
 export interface Read {

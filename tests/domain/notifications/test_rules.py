@@ -1,6 +1,6 @@
 """Pure decisions: texts, statuses, retries."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.clock import rfc3339
 from domain.notifications import rules
-from domain.notifications.rules import DeliveryStatus, NotificationType, Outcome
+from domain.notifications.rules import DeliveryStatus, NotificationType, Outcome, QuietHours
 
 AT = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 URL = "https://bell.example.org/"
@@ -98,3 +98,33 @@ def test_a_call_is_sent_only_while_it_is_the_last_one(
 )
 def test_numbers_are_read_as_e164(address: str, expected: str | None) -> None:
     assert rules.phone_in_e164(address, "US") == expected
+
+
+NIGHT = QuietHours(time(22), time(7), "Europe/Berlin")
+NOON = QuietHours(time(12), time(13, 30), "Europe/Berlin")
+LATE = QuietHours(time(22), time(2, 30), "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "until"),
+    [
+        # Berlin is an hour ahead of UTC in winter.
+        (NIGHT, "2026-11-21T20:59:59", None),
+        (NIGHT, "2026-11-21T21:00:00", "2026-11-22T06:00:00"),
+        (NIGHT, "2026-11-22T05:59:59", "2026-11-22T06:00:00"),
+        (NIGHT, "2026-11-22T06:00:00", None),
+        (NOON, "2026-11-21T11:00:00", "2026-11-21T12:30:00"),
+        (NOON, "2026-11-21T12:30:00", None),
+        # Clocks go forward at 01:00 UTC on 29 March: the night ends an hour earlier.
+        (NIGHT, "2026-03-28T22:00:00", "2026-03-29T05:00:00"),
+        # They go back at 01:00 UTC on 25 October: half past two comes twice.
+        (LATE, "2026-10-25T00:10:00", "2026-10-25T00:30:00"),
+        (LATE, "2026-10-25T01:10:00", "2026-10-25T01:30:00"),
+    ],
+)
+def test_quiet_hours_are_by_the_clock_of_their_zone(hours: QuietHours, at: str, until: str | None) -> None:
+    moment = datetime.fromisoformat(f"{at}+00:00")
+    expected = datetime.fromisoformat(f"{until}+00:00") if until else None
+    assert rules.quiet_until(hours, NotificationType.MESSAGE_RECEIVED, moment) == expected
+    assert rules.quiet_until(hours, NotificationType.TICKET_CALLED, moment) is None, "a call does not wait"
+    assert rules.quiet_until(None, NotificationType.MESSAGE_RECEIVED, moment) is None
