@@ -31,6 +31,7 @@ task_routes = {
     "workers.tasks.sweep_threads": {"queue": "maintenance"},
     "workers.tasks.prune_events": {"queue": "maintenance"},
     "workers.tasks.prune_keys": {"queue": "maintenance"},
+    "workers.tasks.prune_sessions": {"queue": "maintenance"},
 }
 
 # Sweeps that no worker took in time are not worth catching up with: the next one finds the same.
@@ -40,6 +41,7 @@ beat_schedule = {
     "sweep-threads": {"task": "workers.tasks.sweep_threads", "schedule": 5.0, "options": {"expires": 5}},
     "prune-events": {"task": "workers.tasks.prune_events", "schedule": 3600.0, "options": {"expires": 3600}},
     "prune-keys": {"task": "workers.tasks.prune_keys", "schedule": 3600.0, "options": {"expires": 3600}},
+    "prune-sessions": {"task": "workers.tasks.prune_sessions", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 
 # A broker that is away, at the start or later, is waited for.

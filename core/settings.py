@@ -39,6 +39,7 @@ class Settings(BaseSettings):
 
     access_token_minutes: int = Field(15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(7, ge=1, le=90)
+    session_retention_days: int = Field(90, ge=1, le=3_650)
     refresh_reuse_leeway_seconds: int = Field(10, ge=0, le=60)
     password_min_length: int = Field(8, ge=6, le=72)
     bcrypt_cost: int = Field(12, ge=4, le=16)
@@ -102,6 +103,9 @@ class Settings(BaseSettings):
             raise ValueError("SECRET_KEY must be set to at least 32 random characters in production")
         if self.sms_provider == "twilio" and not self.has_twilio:
             raise ValueError("SMS_PROVIDER=twilio needs TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM")
+        if self.session_retention_days < self.refresh_token_days:
+            # A stolen token that comes again must find its row as long as it is valid.
+            raise ValueError("SESSION_RETENTION_DAYS must be at least REFRESH_TOKEN_DAYS")
         if self.sms_lease_seconds < 4 * self.twilio_timeout_seconds:
             # A worker connects and reads twice, to look a message up and to send it.
             raise ValueError("SMS_LEASE_SECONDS must be at least four times TWILIO_TIMEOUT_SECONDS")

@@ -63,6 +63,11 @@ def test_production_keeps_messages_to_itself_only_where_it_was_told_to(
     assert _production(**sent, **twilio).mail_provider == "auto"
 
 
+def test_sessions_are_kept_as_long_as_their_tokens_are_valid() -> None:
+    with pytest.raises(ValidationError, match="SESSION_RETENTION_DAYS"):
+        Settings(_env_file=None, refresh_token_days=30, session_retention_days=29)
+
+
 def test_a_mail_provider_without_a_server_is_refused() -> None:
     with pytest.raises(ValidationError, match="SMTP_HOST"):
         Settings(_env_file=None, mail_provider="smtp")

@@ -10,6 +10,7 @@ from core.clock import now
 from core.database import is_away
 from core.logging import get_logger
 from core.runtime import Runtime
+from domain.identity import pruning
 from domain.notifications import deliveries, queries, telling
 from domain.notifications.deliveries import Claim
 from domain.notifications.rules import DeliveryStatus, Outcome
@@ -95,6 +96,21 @@ async def prune_keys(runtime: Runtime) -> int:
             batch = await idempotency.prune(unit.session, before, _PRUNE_BATCH)
         pruned += batch
     log.info("idempotency_keys_pruned", count=pruned)
+    return pruned
+
+
+async def prune_sessions(runtime: Runtime) -> int:
+    """Forget sign-ins that ended longer ago than the retention, and tokens traded before. Returns how many rows."""
+    before = now() - timedelta(days=runtime.settings.session_retention_days)
+    pruned = 0
+    # Tokens first: they refer to their sign-in.
+    for prune in (pruning.prune_refresh_tokens, pruning.prune_sessions):
+        batch = _PRUNE_BATCH
+        while batch == _PRUNE_BATCH:
+            async with runtime.transactions.begin() as unit:
+                batch = await prune(unit, before, _PRUNE_BATCH)
+            pruned += batch
+    log.info("sessions_pruned", count=pruned)
     return pruned
 
 

@@ -50,6 +50,13 @@ def prune_keys() -> None:
     process.run(jobs.prune_keys(process.runtime))
 
 
+@app.task(name="workers.tasks.prune_sessions")
+def prune_sessions() -> None:
+    """Forget sign-ins that ended long ago."""
+    process = current()
+    process.run(jobs.prune_sessions(process.runtime))
+
+
 @app.task(name=SEND_EMAIL)
 def send_email(email_id: str) -> None:
     """Send that letter, unless that is done, or somebody else is at it."""
