@@ -84,6 +84,13 @@ class TooManyRequests(Refusal):
     detail = "Too many requests. Please try again later."
 
 
+class TooManyConnections(TooManyRequests):
+    """The address, or the user, has too many open sockets and event streams."""
+
+    error_code = "TOO_MANY_CONNECTIONS"
+    detail = "There are too many open connections. Close others, and try again later."
+
+
 class Unavailable(Refusal):
     """A part that this needs is not reachable now; nothing was changed (503)."""
 

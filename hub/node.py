@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.errors import Refusal
+from core.errors import Refusal, TooManyConnections
 from core.logging import get_logger
 from core.runtime import Runtime
 from hub.channels import Channel
@@ -133,6 +133,26 @@ class Node:
         self.sessions[session] = None
         self.opened += 1
         self._by_address[session.address] += 1
+
+    def add_stream(self, stream: Stream, address: str) -> None:
+        """An event stream is open: it counts as a socket does. Raises ``TooManyConnections``."""
+        user_id = stream.actor.user_id if stream.actor else None
+        if self._by_address[address] >= self.settings.hub_max_sockets_per_address or (
+            user_id is not None and self._by_user[user_id] >= self.settings.hub_max_sockets_per_user
+        ):
+            raise TooManyConnections(retry_after=TOO_MANY.retry_after)
+        self.screens.add(stream)
+        self._by_address[address] += 1
+        if user_id is not None:
+            self._by_user[user_id] += 1
+
+    def remove_stream(self, stream: Stream, address: str) -> None:
+        """An event stream is gone."""
+        if stream in self.screens:
+            self.screens.discard(stream)
+            self._discount(self._by_address, address)
+            if stream.actor is not None and stream.actor.user_id is not None:
+                self._discount(self._by_user, stream.actor.user_id)
 
     def remove(self, session: Session) -> None:
         """A socket is gone."""

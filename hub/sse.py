@@ -131,6 +131,7 @@ def event_stream_router(runtime: Runtime, node: Node) -> APIRouter:
             401: {"description": "The token that was shown is not valid."},
             403: {"description": "The key that was shown is not for this board."},
             404: {"description": "There is no such queue."},
+            429: {"description": "The address, or the user, has too many open sockets and streams."},
         },
         openapi_extra=PUBLIC.label,
     )
@@ -148,14 +149,19 @@ def event_stream_router(runtime: Runtime, node: Node) -> APIRouter:
         screen = Screen(sign_in)
         # The staff who look at it hear nothing of who else does: a stream has no signals.
         seat = kind.seat(ANONYMOUS, is_counted=True)
-        channel = await node.subscriptions.follow(screen, name, kind, subject, position_of(last_event_id), {}, seat)
+        address = request.client.host if request.client else ""
+        node.add_stream(screen, address)
+        try:
+            channel = await node.subscriptions.follow(screen, name, kind, subject, position_of(last_event_id), {}, seat)
+        except BaseException:
+            node.remove_stream(screen, address)
+            raise
         screen.channels[name] = channel
 
         def leave() -> None:
             channel.leave(screen)
-            node.screens.discard(screen)
+            node.remove_stream(screen, address)
 
-        node.screens.add(screen)
         if not node.relay.is_healthy:
             screen.send_frame(text_frame(encode(Degraded())))
         body = _body(screen, channel, runtime.settings.hub_heartbeat_seconds, leave)

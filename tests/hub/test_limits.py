@@ -19,7 +19,7 @@ from hub.close_codes import CloseCode
 from hub.error_codes import ERROR_CODES
 from tests.builders import create_clinic
 from tests.people import create_person
-from tests.support.web import ROOT, WAIT_SECONDS, WebProcess, open_socket, web_process
+from tests.support.web import ROOT, WAIT_SECONDS, WebProcess, eventually, open_socket, web_process
 
 FRAME_BYTES = 2_000
 CHANNELS = 2
@@ -96,6 +96,37 @@ async def test_the_socket_too_many_is_refused(runtime: Runtime, settings: Settin
         with pytest.raises(InvalidStatus) as refused:
             await stack.enter_async_context(open_socket(web.url))
         assert refused.value.response.status_code == 429
+
+
+async def test_event_streams_count_with_the_sockets(runtime: Runtime, settings: Settings, tmp_path: Path) -> None:
+    person, clinic = await create_person(runtime), await create_clinic(runtime)
+    path = f"/api/v1/queues/{clinic.queue_id}/board/events"
+    limits = {"hub_max_sockets_per_user": 2, "hub_max_sockets_per_address": 4}
+    async with contextlib.AsyncExitStack() as stack:
+        web = await stack.enter_async_context(web_process(settings, tmp_path, **limits))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=web.url))
+
+        async def opened(headers: dict[str, str], into: contextlib.AsyncExitStack = stack) -> httpx.Response:
+            return await into.enter_async_context(client.stream("GET", path, headers=headers))
+
+        await stack.enter_async_context(open_socket(web.url, person.access_token))
+        assert (await opened(person.bearer)).status_code == 200
+        assert (await opened(person.bearer)).status_code == 429
+        assert (await opened({})).status_code == 200
+        async with contextlib.AsyncExitStack() as soon:
+            assert (await opened({}, soon)).status_code == 200
+            refused = await opened({}, soon)
+            await refused.aread()
+            assert (refused.status_code, refused.json()["error_code"]) == (429, "TOO_MANY_CONNECTIONS")
+            assert int(refused.headers["retry-after"]) > 0
+            with pytest.raises(InvalidStatus):
+                await soon.enter_async_context(open_socket(web.url))
+
+        async def is_free() -> bool:
+            async with contextlib.AsyncExitStack() as again:
+                return (await opened({}, again)).status_code == 200
+
+        await eventually(is_free)
 
 
 async def test_a_flood_of_commands_is_answered_and_then_closed(web: WebProcess) -> None:
