@@ -1,6 +1,7 @@
 """Following a channel from a position: live, resume or snapshot, with no event lost between state and stream."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,8 @@ from hub.wire import text_frame
 
 _RESUME_AT_MOST: Final = 500
 _SNAPSHOT_MAY_LAG: Final = 16
+# Long enough for a crowd that comes back at once. Names of people and queues change without an event of the channel.
+_SNAPSHOT_MAY_AGE_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
 
 _event = msgspec.json.Decoder(EventRecord)
@@ -32,6 +35,11 @@ class Snapshot:
 
     position: Position
     state: msgspec.Raw
+    read_at: float
+
+    def is_fresh(self) -> bool:
+        """Whether it may still be shown to whoever comes, with the events since."""
+        return time.monotonic() - self.read_at <= _SNAPSHOT_MAY_AGE_SECONDS
 
 
 class Subscriptions:
@@ -140,7 +148,7 @@ class Subscriptions:
 
     async def _snapshot(self, channel: Channel, kind: Kind, subject: UUID) -> Snapshot:
         latest = self._latest.get(channel)
-        if latest is not None and latest.position.epoch == channel.epoch:
+        if latest is not None and latest.position.epoch == channel.epoch and latest.is_fresh():
             later = channel.since(latest.position.seq)
             if later is not None and len(later) <= _SNAPSHOT_MAY_LAG:
                 return latest
@@ -152,10 +160,11 @@ class Subscriptions:
         return await asyncio.shield(reading)
 
     async def _read_snapshot(self, channel: Channel, kind: Kind, subject: UUID) -> Snapshot:
+        read_at = time.monotonic()
         async with self._database.snapshot() as session:
             position = await streams.position(session, channel.name)
             state = await kind.snapshot(session, subject)
-        snapshot = Snapshot(position, msgspec.Raw(msgspec.json.encode(state)))
+        snapshot = Snapshot(position, msgspec.Raw(msgspec.json.encode(state)), read_at)
         self._latest[channel] = snapshot
         return snapshot
 

@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -11,6 +12,7 @@ from core.runtime import Runtime
 from core.streams import Position
 from domain.queueing.events import board_channel
 from hub import relay as relay_module
+from hub import subscriptions as subscriptions_module
 from hub.catalog import parse_channel
 from hub.relay import Relay
 from hub.sse import Screen
@@ -69,6 +71,25 @@ async def test_of_a_channel_that_is_not_served_any_more_nothing_is_kept(
     monkeypatch.setattr(relay_module, "_LINGER_SECONDS", 0)
     await eventually(lambda: not relay.channels)
     assert not is_kept()
+
+
+async def test_a_new_name_is_shown_without_an_event(
+    runtime: Runtime, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, subscriptions, screen = await create_clinic(runtime), Subscriptions(runtime.database, relay), Screen()
+    name = board_channel(clinic.queue_id)
+
+    async def shown() -> str:
+        await subscriptions.follow(screen, name, *parse_channel(name), None, {})
+        return msgspec.json.decode(await screen.frames.get())["state"]["queue"]["name"]  # type: ignore[no-any-return]
+
+    before = await shown()
+    async with runtime.transactions.begin() as unit:
+        renamed = {"name": "Renamed", "id": clinic.queue_id}
+        await unit.session.execute(text("UPDATE queues SET name = :name WHERE id = :id"), renamed)
+    assert await shown() == before  # for a moment: a crowd that comes back is one question
+    monkeypatch.setattr(subscriptions_module, "_SNAPSHOT_MAY_AGE_SECONDS", 0)
+    assert await shown() == "Renamed"
 
 
 async def test_a_channel_that_somebody_is_about_to_follow_is_not_dropped(runtime: Runtime, relay: Relay) -> None:

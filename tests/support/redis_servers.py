@@ -19,7 +19,7 @@ from tests.support.web import eventually
 PASSWORD: Final = "one-for-all"
 MASTER: Final = "carebell"
 SLOTS: Final = 16_384
-_PATIENCE_SECONDS: Final = 30.0
+_PATIENCE_SECONDS: Final = 60.0
 
 
 class Server(EmbeddedRedis):

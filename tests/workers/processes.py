@@ -59,5 +59,5 @@ async def celery(settings: Settings, folder: Path, *arguments: str) -> AsyncIter
 async def worker(settings: Settings, folder: Path, *arguments: str) -> AsyncIterator[CeleryProcess]:
     """A worker that is ready for tasks."""
     async with celery(settings, folder, "worker", "--loglevel", "INFO", "--concurrency", "1", *arguments) as made:
-        await eventually(lambda: made.said(" ready."), 30)
+        await eventually(lambda: made.said(" ready."))
         yield made

@@ -100,7 +100,7 @@ async def test_tasks_that_redis_lost_are_found_by_the_sweep_of_beat(
         worker(worker_settings, tmp_path) as made,
         celery(worker_settings, tmp_path, "beat", "--schedule", schedule, "--pidfile", ""),
     ):
-        await eventually(are_sent, 30)
+        await eventually(are_sent)
         assert await made.stop() == 0
     assert [twilio.bodies(delivery.address) for delivery in lost] == [[delivery.body] for delivery in lost]
 
@@ -148,5 +148,5 @@ async def test_tasks_go_on_with_the_replica_of_a_master_that_was_killed(
                     tasks.send(SWEEP)
                     return await is_sent(after)
 
-                await eventually(is_sent_in_the_end, 30)
+                await eventually(is_sent_in_the_end)
             tasks.close()
