@@ -2,7 +2,7 @@
 
 ``Publisher`` sends what was committed, without making a request wait. ``Subscriber`` is what a node hears. One URL
 says whether that is a single server, a master that Sentinel names, or a cluster (``RedisAddress``,
-docs/decisions/0026-redis-by-url.md).
+docs/decisions/0020-redis-by-url.md).
 """
 
 from core.redis.client import FAULTS, PREFIX, Client, cluster_options, connect, disconnect, ping
