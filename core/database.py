@@ -1,6 +1,6 @@
 """One engine a process. Sessions are short: a request, a socket command, a task, a snapshot."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -9,7 +9,7 @@ from asyncpg import InterfaceError, PostgresError, Record
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from core.connections import ANSWER_SECONDS, SERVER_SETTINGS, Connections
 from core.settings import Settings
@@ -20,6 +20,7 @@ T = TypeVar("T")
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
 # What Postgres says when a statement takes too long, it is only just starting, or has too many connections.
 _AWAY: Final = frozenset({"57014", "57P03", "53300"})
+_CONNECTIONS: Final = "connections"
 
 
 def is_transient(fault: Exception) -> bool:
@@ -33,6 +34,37 @@ def is_away(fault: Exception) -> bool:
         isinstance(fault, DBAPIError)
         and (fault.connection_invalidated or getattr(fault.orig, "sqlstate", None) in _AWAY)
     )
+
+
+async def fetch_in(session: AsyncSession, statement: str, *values: Any) -> Sequence[Any]:
+    """The rows of one statement in the transaction of that session, with ``$1`` for the first value.
+
+    As ``Database.fetch``, and after what the session has still to write. For what every message asks. Columns are had
+    by their names, as ``row["id"]``.
+    """
+    if session.new or session.dirty or session.deleted:
+        await session.flush()
+    connection = await session.connection()
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    if not driver.is_in_transaction():
+        # Nobody but SQLAlchemy may send BEGIN, and it does so before the first statement that goes through it.
+        result = await connection.exec_driver_sql(statement, values)
+        return result.mappings().all() if result.returns_rows else []
+    return await _fetch(session.info[_CONNECTIONS], connection, statement, values)
+
+
+async def _fetch(
+    connections: Connections, connection: AsyncConnection, statement: str, values: Sequence[Any]
+) -> list[Record]:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    try:
+        with connections.asking(connection):
+            rows: list[Record] = await driver.fetch(statement, *values)
+    except (PostgresError, InterfaceError) as fault:
+        raise DBAPIError(statement, None, fault, connection_invalidated=driver.is_closed()) from fault
+    return rows
 
 
 def _dump(value: Any) -> str:
@@ -65,9 +97,10 @@ class Database:
         self._connections = Connections(_make_engine(settings, poolclass=NullPool))
         self._connections.watch(self.engine)
         # Rows stay readable after COMMIT: responses and acks are made from them.
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        info = {_CONNECTIONS: self._connections}
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=info)
         at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._reads = async_sessionmaker(at_once, expire_on_commit=False)
+        self._reads = async_sessionmaker(at_once, expire_on_commit=False, info=info)
 
     def start(self) -> None:
         """Begin to watch connections; call inside the running loop. Works without, and waits longer for dead ones."""
@@ -88,14 +121,7 @@ class Database:
         an eighth where that query is put together each time. For what every request asks. Raises like a session.
         """
         async with self.engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
-            try:
-                with self._connections.asking(connection):
-                    rows: list[Record] = await driver.fetch(statement, *values)
-            except (PostgresError, InterfaceError) as fault:
-                raise DBAPIError(statement, None, fault, connection_invalidated=driver.is_closed()) from fault
-        return rows
+            return await _fetch(self._connections, connection, statement, values)
 
     async def ask(self, query: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """What one query answers that only reads; asked again when the connection turns out to be dead."""

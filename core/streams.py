@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from core.clock import rfc3339
+from core.database import fetch_in
 from core.events import Event
 
 
@@ -66,26 +67,20 @@ class Entry:
 
 
 # Rows are locked in the order of their names, so that two transactions with several streams cannot deadlock.
-_ADVANCE = text(
-    """
+_ADVANCE: Final = """
     INSERT INTO streams (channel, head)
     SELECT channel, count
-    FROM unnest(CAST(:channels AS text[]), CAST(:counts AS bigint[])) AS wanted (channel, count)
+    FROM unnest($1::text[], $2::bigint[]) AS wanted (channel, count)
     ORDER BY channel
     ON CONFLICT (channel) DO UPDATE SET head = streams.head + excluded.head
     RETURNING id, channel, epoch, head
-    """
-)
-_INSERT = text(
-    """
+"""
+_INSERT: Final = """
     INSERT INTO events (stream_id, seq, name, data, at, actor)
-    SELECT stream_id, seq, name, CAST(data AS jsonb), :at, actor
-    FROM unnest(
-        CAST(:stream_ids AS bigint[]), CAST(:seqs AS bigint[]), CAST(:names AS text[]), CAST(:data AS text[]),
-        CAST(:actors AS text[])
-    ) AS fresh (stream_id, seq, name, data, actor)
-    """
-)
+    SELECT stream_id, seq, name, CAST(data AS jsonb), $6::timestamptz, actor
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+        AS fresh (stream_id, seq, name, data, actor)
+"""
 _POSITIONS = text("SELECT channel, epoch, head FROM streams WHERE channel = ANY(:channels)")
 # The lock keeps writers out: row by row, against transactions that hold several streams, this could deadlock.
 _LOCK_STREAMS = text("LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE")
@@ -133,8 +128,8 @@ class Emitted:
 async def advance(session: AsyncSession, counts: Mapping[str, int]) -> dict[str, Advanced]:
     """Take the next ``count`` sequence numbers of each channel and hold its row until COMMIT."""
     channels = sorted(counts)
-    rows = await session.execute(_ADVANCE, {"channels": channels, "counts": [counts[channel] for channel in channels]})
-    return {row.channel: Advanced(row.id, row.epoch, row.head, counts[row.channel]) for row in rows}
+    rows = await fetch_in(session, _ADVANCE, channels, [counts[channel] for channel in channels])
+    return {row["channel"]: Advanced(row["id"], row["epoch"], row["head"], counts[row["channel"]]) for row in rows}
 
 
 async def append(
@@ -155,16 +150,15 @@ async def append(
         seq, next_seq[one.channel] = next_seq[one.channel], next_seq[one.channel] + 1
         data = msgspec.json.encode(one.event)
         entries.append(Entry(one.channel, taken[one.channel].epoch, seq, one.event.name, at, data))
-    await session.execute(
+    await fetch_in(
+        session,
         _INSERT,
-        {
-            "stream_ids": [taken[entry.channel].stream_id for entry in entries],
-            "seqs": [entry.seq for entry in entries],
-            "names": [entry.name for entry in entries],
-            "data": [entry.data.decode() for entry in entries],
-            "actors": [one.actor for one in emitted],
-            "at": at,
-        },
+        [taken[entry.channel].stream_id for entry in entries],
+        [entry.seq for entry in entries],
+        [entry.name for entry in entries],
+        [entry.data.decode() for entry in entries],
+        [one.actor for one in emitted],
+        at,
     )
     return entries
 

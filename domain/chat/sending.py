@@ -6,14 +6,14 @@ Each send is accepted or refused on its own; within a thread they stand in the o
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.actor import Actor
 from core.clock import now
+from core.database import fetch_in
 from core.errors import IdempotencyKeyReused, Refusal
 from core.ids import new_id
 from core.tasks import TELL_THREAD
@@ -90,31 +90,25 @@ class _Thread:
 
 # Whatever changes a thread takes this lock first, in the order of ids, and its stream only under it. Participants
 # come and go with their thread, so that who takes part may be read before the lock is held.
-_LOCK = text(
-    """
+_LOCK: Final = """
     SELECT t.id, t.kind, t.status, p.user_id
-    FROM unnest(CAST(:thread_ids AS uuid[]), CAST(:sender_ids AS uuid[])) AS wanted (thread_id, user_id)
+    FROM unnest($1::uuid[], $2::uuid[]) AS wanted (thread_id, user_id)
     JOIN thread_participants p ON p.thread_id = wanted.thread_id AND p.user_id = wanted.user_id
     JOIN threads t ON t.id = p.thread_id
     ORDER BY t.id
     FOR NO KEY UPDATE OF t
-    """
-)
-_FIND = text(
-    """
+"""
+_FIND: Final = """
     SELECT m.id, m.thread_id, m.seq, m.sender_id, m.key, m.body, m.created_at
-    FROM unnest(CAST(:sender_ids AS uuid[]), CAST(:keys AS text[])) AS wanted (sender_id, key)
+    FROM unnest($1::uuid[], $2::text[]) AS wanted (sender_id, key)
     JOIN messages m ON m.sender_id = wanted.sender_id AND m.key = wanted.key
-    """
-)
+"""
 # The sender of a message has read up to it. ``untold_seq`` is where telling the others will begin.
-_WRITE = text(
-    """
+_WRITE: Final = """
     WITH fresh AS (
         INSERT INTO messages (id, thread_id, seq, sender_id, key, body, created_at)
         SELECT * FROM unnest(
-            CAST(:ids AS uuid[]), CAST(:thread_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:sender_ids AS uuid[]),
-            CAST(:keys AS text[]), CAST(:bodies AS text[]), CAST(:created_ats AS timestamptz[])
+            $1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[]
         )
         ON CONFLICT (sender_id, key) DO NOTHING
         RETURNING 1
@@ -122,8 +116,7 @@ _WRITE = text(
         UPDATE thread_participants p SET read_seq = sent.seq
         FROM (
             SELECT thread_id, user_id, max(seq) AS seq
-            FROM unnest(CAST(:thread_ids AS uuid[]), CAST(:sender_ids AS uuid[]), CAST(:seqs AS bigint[]))
-                AS message (thread_id, user_id, seq)
+            FROM unnest($2::uuid[], $4::uuid[], $3::bigint[]) AS message (thread_id, user_id, seq)
             GROUP BY thread_id, user_id
         ) AS sent
         WHERE p.thread_id = sent.thread_id AND p.user_id = sent.user_id
@@ -131,15 +124,11 @@ _WRITE = text(
         UPDATE threads t
         SET status = changed.status, last_message_at = changed.at, updated_at = now(),
             untold_seq = COALESCE(t.untold_seq, changed.first_seq)
-        FROM unnest(
-            CAST(:changed_ids AS uuid[]), CAST(:statuses AS text[]), CAST(:ats AS timestamptz[]),
-            CAST(:first_seqs AS bigint[])
-        ) AS changed (id, status, at, first_seq)
+        FROM unnest($8::uuid[], $9::text[], $10::timestamptz[], $11::bigint[]) AS changed (id, status, at, first_seq)
         WHERE t.id = changed.id
     )
     SELECT count(*) FROM fresh
-    """
-)
+"""
 
 
 async def send_messages(unit: UnitOfWork, drafts: Sequence[Draft]) -> list[SentMessage | Refusal]:
@@ -149,7 +138,6 @@ async def send_messages(unit: UnitOfWork, drafts: Sequence[Draft]) -> list[SentM
     ``Validation``, ``ThreadNotFound``, ``ThreadClosed``, ``IdempotencyKeyReused``. The last one is raised where another
     transaction took a key at the same moment in another thread: then all has to be rolled back, or there were a gap.
     """
-    await unit.session.flush()
     outcomes = [_checked(draft) for draft in drafts]
     planned = [one for one in outcomes if isinstance(one, _Planned)]
     threads = await _lock(unit.session, planned)
@@ -210,12 +198,10 @@ async def _lock(session: AsyncSession, planned: Iterable[_Planned]) -> dict[UUID
     threads: dict[UUID, _Thread] = {}
     if not pairs:
         return threads
-    rows = await session.execute(
-        _LOCK, {"thread_ids": [thread for thread, _ in pairs], "sender_ids": [sender for _, sender in pairs]}
-    )
-    for thread_id, kind, status, user_id in rows:
-        thread = threads.setdefault(thread_id, _Thread(thread_id, ThreadKind(kind), ThreadStatus(status)))
-        thread.members.add(user_id)
+    rows = await fetch_in(session, _LOCK, [thread for thread, _ in pairs], [sender for _, sender in pairs])
+    for row in rows:
+        fresh = _Thread(row["id"], ThreadKind(row["kind"]), ThreadStatus(row["status"]))
+        threads.setdefault(row["id"], fresh).members.add(row["user_id"])
     return threads
 
 
@@ -224,8 +210,8 @@ async def _find(session: AsyncSession, planned: Iterable[_Planned]) -> list[Chat
     words = list({(one.sender_id, one.draft.key) for one in planned})
     if not words:
         return []
-    rows = await session.execute(_FIND, {"sender_ids": [sender for sender, _ in words], "keys": [k for _, k in words]})
-    return [ChatMessage(**row) for row in rows.mappings()]
+    rows = await fetch_in(session, _FIND, [sender for sender, _ in words], [key for _, key in words])
+    return [ChatMessage(**row) for row in rows]
 
 
 async def _write(unit: UnitOfWork, threads: Sequence[_Thread]) -> None:
@@ -237,23 +223,22 @@ async def _write(unit: UnitOfWork, threads: Sequence[_Thread]) -> None:
         _emit(unit, thread, places[thread.channel])
         unit.enqueue(TELL_THREAD, str(thread.id))
     messages = [message for thread in threads for message, _ in thread.news]
-    written = await unit.session.scalar(
+    [written] = await fetch_in(
+        unit.session,
         _WRITE,
-        {
-            "ids": [message.id for message in messages],
-            "thread_ids": [message.draft.thread_id for message in messages],
-            "seqs": [message.seq for message in messages],
-            "sender_ids": [message.sender_id for message in messages],
-            "keys": [message.draft.key for message in messages],
-            "bodies": [message.body for message in messages],
-            "created_ats": [message.created_at for message in messages],
-            "changed_ids": [thread.id for thread in threads],
-            "statuses": [thread.status for thread in threads],
-            "ats": [thread.news[-1][0].created_at for thread in threads],
-            "first_seqs": [thread.news[0][0].seq for thread in threads],
-        },
+        [message.id for message in messages],
+        [message.draft.thread_id for message in messages],
+        [message.seq for message in messages],
+        [message.sender_id for message in messages],
+        [message.draft.key for message in messages],
+        [message.body for message in messages],
+        [message.created_at for message in messages],
+        [thread.id for thread in threads],
+        [thread.status for thread in threads],
+        [thread.news[-1][0].created_at for thread in threads],
+        [thread.news[0][0].seq for thread in threads],
     )
-    if written != len(messages):
+    if written["count"] != len(messages):
         raise IdempotencyKeyReused
 
 

@@ -6,16 +6,17 @@ locks is everybody's: threads, inboxes, streams.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, TextClause, select, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import now
+from core.database import fetch_in
 from core.ids import new_id
 from core.settings import get_settings
 from core.unit_of_work import UnitOfWork
@@ -30,19 +31,15 @@ TELL_AT_MOST: Final = 32
 
 _LEFT_BEHIND: Final = timedelta(seconds=5)
 
-_LOCK_THREADS = text(
-    """
-    SELECT id, untold_seq FROM threads WHERE id = ANY(:thread_ids) AND untold_seq IS NOT NULL
+_LOCK_THREADS: Final = """
+    SELECT id, untold_seq FROM threads WHERE id = ANY($1::uuid[]) AND untold_seq IS NOT NULL
     ORDER BY id FOR NO KEY UPDATE
-    """
-)
-_LOCK_INBOXES = text(
-    """
+"""
+_LOCK_INBOXES: Final = """
     SELECT id FROM users
-    WHERE id IN (SELECT user_id FROM thread_participants WHERE thread_id = ANY(:thread_ids))
+    WHERE id IN (SELECT user_id FROM thread_participants WHERE thread_id = ANY($1::uuid[]))
     ORDER BY id FOR NO KEY UPDATE
-    """
-)
+"""
 # Who has read a thread, or written in it, need not be told of it any more. The place in the list stays.
 _SETTLE = text(
     """
@@ -54,10 +51,9 @@ _SETTLE = text(
     RETURNING n.*
     """
 )
-_NEWS = text(
-    """
+_NEWS: Final = """
     SELECT p.user_id, p.thread_id, news.count, news.seq, news.id AS message_id, sender.name AS sender_name
-    FROM unnest(CAST(:thread_ids AS uuid[]), CAST(:untold_seqs AS bigint[])) AS untold (thread_id, seq)
+    FROM unnest($1::uuid[], $2::bigint[]) AS untold (thread_id, seq)
     JOIN thread_participants p ON p.thread_id = untold.thread_id
     CROSS JOIN LATERAL (
         SELECT m.id, m.seq, m.sender_id, count(*) OVER () AS count FROM messages m
@@ -65,8 +61,7 @@ _NEWS = text(
         ORDER BY m.seq DESC LIMIT 1
     ) AS news
     JOIN users sender ON sender.id = news.sender_id
-    """
-)
+"""
 _UPSERT = text(
     """
     INSERT INTO notifications AS n (id, user_id, type, title, body, data, subject_key, count, created_at, updated_at)
@@ -81,7 +76,7 @@ _UPSERT = text(
     RETURNING n.*
     """
 )
-_TOLD = text("UPDATE threads SET untold_seq = NULL WHERE id = ANY(:thread_ids)")
+_TOLD: Final = "UPDATE threads SET untold_seq = NULL WHERE id = ANY($1::uuid[])"
 _LEFT = text(
     """
     SELECT t.id FROM threads t JOIN messages m ON m.thread_id = t.id AND m.seq = t.untold_seq
@@ -96,21 +91,18 @@ async def tell_threads(unit: UnitOfWork, thread_ids: Collection[UUID]) -> None:
 
     One notification a thread and person while it is unread; by SMS once, after a while.
     """
-    untold = {
-        row.id: row.untold_seq for row in await unit.session.execute(_LOCK_THREADS, {"thread_ids": list(thread_ids)})
-    }
+    untold = {row["id"]: row["untold_seq"] for row in await fetch_in(unit.session, _LOCK_THREADS, list(thread_ids))}
     if not untold:
         return
-    threads = {"thread_ids": list(untold)}
-    await unit.session.execute(_LOCK_INBOXES, threads)
+    await fetch_in(unit.session, _LOCK_INBOXES, list(untold))
     # Read only now, under both locks: whoever reads the thread from here on finds the notification, and settles it.
-    settled = await _notifications(unit.session, _SETTLE, {**threads, "at": unit.at})
-    rows = await unit.session.execute(_NEWS, {**threads, "untold_seqs": list(untold.values())})
-    news = {_place(row["user_id"], thread_channel(row["thread_id"])): row for row in rows.mappings()}
+    settled = await _notifications(unit.session, _SETTLE, {"thread_ids": list(untold), "at": unit.at})
+    rows = await fetch_in(unit.session, _NEWS, list(untold), list(untold.values()))
+    news = {_place(row["user_id"], thread_channel(row["thread_id"])): row for row in rows}
     told = await _upsert(unit.session, news.values()) if news else []
     fresh = [one for one in told if one.count == news[_place(one.user_id, one.subject_key)]["count"]]
     await _plan_sms(unit, fresh)
-    await unit.session.execute(_TOLD, threads)
+    await fetch_in(unit.session, _TOLD, list(untold))
     changes = [(one, -1) for one in settled] + [(one, int(one in fresh)) for one in told]
     await _announce(unit, changes)
 
@@ -132,7 +124,7 @@ async def _notifications(session: AsyncSession, statement: TextClause, values: d
     return list(await session.scalars(changed, values))
 
 
-async def _upsert(session: AsyncSession, news: Collection[RowMapping]) -> list[Notification]:
+async def _upsert(session: AsyncSession, news: Collection[Mapping[str, Any]]) -> list[Notification]:
     texts = [rules.message_received(one["sender_name"], get_settings().public_url) for one in news]
     return await _notifications(
         session,
@@ -151,7 +143,7 @@ async def _upsert(session: AsyncSession, news: Collection[RowMapping]) -> list[N
     )
 
 
-def _data(news: RowMapping) -> str:
+def _data(news: Mapping[str, Any]) -> str:
     last = {"thread_id": news["thread_id"], "message_id": news["message_id"], "seq": news["seq"]}
     return msgspec.json.encode(last).decode()
 
