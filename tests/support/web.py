@@ -175,7 +175,9 @@ async def open_socket(
     """A socket that has been welcomed."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     address = url.replace("http", "ws", 1) + path
-    async with connect(address, additional_headers=headers, compression=None, max_size=2**24) as connection:
+    # No limit to what is unread: with one, a test that stops reading waits ten seconds for the end of the handshake.
+    options: dict[str, Any] = {"compression": None, "max_size": 2**24, "max_queue": None}
+    async with connect(address, additional_headers=headers, **options) as connection:
         made = TestSocket(connection)
         if hello and token is None:
             await made.send(type="hello")
