@@ -29,7 +29,7 @@ PAGES: Final[list[tuple[str, str, str]]] = [
     ("/account", "admin", "#no-keys"),
     ("/people", "admin", "#accounts li >> nth=0"),
     ("/people", "patient", "#not-here"),
-    ("/admin", "admin", "#page"),
+    ("/admin", "admin", "#nodes tr >> nth=0"),
     ("/staff", "staff", "#waiting li"),
     ("/staff", "patient", "#not-here"),
     ("/board/{queue_id}", "nobody", "#waiting li"),
