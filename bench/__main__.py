@@ -26,7 +26,7 @@ COMMANDS: Final[dict[str, tuple[Bench, str]]] = {
     "fanout": (fanout.paced, "1,000 sockets, 20 messages a second to all: CPU per delivery and latency"),
     "flat": (fanout.flat_out, "200 sockets, 5,000 messages as fast as they can be published"),
     "memory": (fanout.memory, "memory of a signed-in, subscribed, idle connection"),
-    "growth": (fanout.growth, "CPU per delivery from 100 to 10,000 sockets; streams of other nodes"),
+    "growth": (fanout.growth, "CPU per delivery from 100 to 10,000 sockets; channels and nodes"),
     "durable": (durable.durable, "durable sends: latency and throughput against bare Postgres"),
     "storm": (storm.storm, "10,000 screens reconnect at once, with positions"),
     "rest": (rest.rest, "a list of 20 rows against a bare FastAPI route"),

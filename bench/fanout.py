@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from bench import tools
 from bench.load import Clients, load
 from bench.options import Options, Sample
-from bench.peers import FLOOR, OURS, Peer, board_visitors, chosen, redis_feed
+from bench.peers import FLOOR, OURS, Peer, board_visitors, chosen, redis_feed, visitors_of
 from bench.processes import BenchError
 from bench.report import say
 from bench.stage import Stage
-from bench.tables import SIZES
+from bench.tables import CHANNELS, NODES, SIZES
 
 _PACE = 20.0
 _GROWTH_RATE = 20_000.0  # deliveries a second, whatever the number of sockets
@@ -90,7 +91,7 @@ def _in_turns(stage: Stage, options: Options, run: Callable[[Peer], Sample]) -> 
 
 
 def growth(stage: Stage, options: Options) -> dict[str, list[Sample]]:
-    """20,000 deliveries a second over 100, 1,000 and 10,000 sockets; and what streams cost that other nodes serve."""
+    """20,000 deliveries a second over 100, 1,000 and 10,000 sockets; foreign streams, channels and nodes."""
     found: dict[str, list[Sample]] = {}
     for sockets in SIZES:
         rate = _GROWTH_RATE / sockets
@@ -101,7 +102,52 @@ def growth(stage: Stage, options: Options) -> dict[str, list[Sample]]:
                 found.setdefault(f"{peer.key} {sockets}", []).append(sample)
                 say(f"  {peer.title:<42} {sockets:>6} sockets {sample['cpu_us']:8.2f} us CPU (run {repeat + 1})")
     found["foreign"] = [foreign_streams(stage, options)]
+    stage.add_boards(1 + max(CHANNELS))
+    found |= {f"channels {others}": [_beside_channels(stage, options, others)] for others in CHANNELS}
+    found |= {f"nodes {nodes}": [_on_nodes(stage, options, nodes)] for nodes in NODES}
     return found
+
+
+def _beside_channels(stage: Stage, options: Options, others: int) -> Sample:
+    """100 sockets follow a board, 900 follow others: CPU per delivery on that board, and of the node when idle."""
+    follows = [0] * 100 + [1 + number % others for number in range(900)]
+    clients, program = visitors_of(stage, follows), tools.program("load")
+    count = int(_PACE * 10 * options.seconds)
+    # Idle in a process of its own, which compares heads: what is in Redis alone it would take for a restored database.
+    with (
+        stage.web(HUB_HEADS_SECONDS="1") as process,
+        load(program, stage.folder, process.port, clients, len(follows)),
+    ):
+        time.sleep(1)
+        before = process.cpu_seconds()
+        time.sleep(options.seconds)
+        idle_ms = (process.cpu_seconds() - before) / options.seconds * 1000
+    with stage.web() as process, load(program, stage.folder, process.port, clients, len(follows)) as made:
+        time.sleep(0.3)
+        before = process.cpu_seconds()
+        made.publish(OURS.feed(stage), count, _PACE * 10, expected=count * follows.count(0))
+        delivered = made.answer()["deliveries"]
+        cpu_us = (process.cpu_seconds() - before) / delivered * 1e6
+    say(f"  {others:>6} other channels: {cpu_us:.2f} us CPU a delivery, idle {idle_ms:.1f} ms CPU a second")
+    return {"cpu_us": cpu_us, "idle_ms": idle_ms}
+
+
+def _on_nodes(stage: Stage, options: Options, nodes: int) -> Sample:
+    """1,000 sockets of one board, shared among that many nodes: CPU of all of them per delivery."""
+    count, each, program = int(_PACE * options.seconds), 1000 // nodes, tools.program("load")
+    with ExitStack() as stack:
+        processes = [stack.enter_context(stage.web()) for _ in range(nodes)]
+        crowds = [
+            stack.enter_context(load(program, stage.folder, process.port, board_visitors(stage, 0), each))
+            for process in processes
+        ]
+        time.sleep(0.3)
+        before = sum(process.cpu_seconds() for process in processes)
+        crowds[0].publish(OURS.feed(stage), count, _PACE)
+        crowds[0].answer()
+        cpu_us = (sum(process.cpu_seconds() for process in processes) - before) / (count * each * nodes) * 1e6
+    say(f"  {nodes:>6} nodes, 1,000 sockets: {cpu_us:.2f} us CPU a delivery")
+    return {"cpu_us": cpu_us}
 
 
 def foreign_streams(stage: Stage, options: Options) -> Sample:

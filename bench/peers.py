@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +68,12 @@ def board_visitors(stage: Stage, board: int, position: Position | None = None) -
     frames = b"".join(text_frame(msgspec.json.encode(word)) for word in words)
     headers = [b"Sec-WebSocket-Protocol: carebell.v1\r\n"]
     return Clients(path="/api/v1/ws", headers=headers, hellos=[frames], ready='"type":"subscribed"')
+
+
+def visitors_of(stage: Stage, boards: Collection[int]) -> Clients:
+    """Screens of several boards: the first socket of the first, and so on, and round again."""
+    each = [board_visitors(stage, board) for board in boards]
+    return replace(each[0], hellos=[hello for one in each for hello in one.hellos])
 
 
 def board_feed(stage: Stage, board: int = 0) -> Feed:

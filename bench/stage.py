@@ -69,6 +69,7 @@ class Stage:
     boards: list[UUID] = field(default_factory=list)
     epochs: list[str] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
+    clinic_id: UUID | None = None
 
     @property
     def redis_port(self) -> int:
@@ -143,6 +144,18 @@ class Stage:
 
         return asyncio.run(ask())
 
+    def add_boards(self, count: int) -> None:
+        """Until there are that many; the new ones are empty."""
+
+        async def add() -> None:
+            assert self.clinic_id
+            async with self.runtime() as runtime, runtime.transactions.begin() as unit:
+                for number in range(len(self.boards), count):
+                    queue = await queueing.create_queue(unit, self.clinic_id, f"Queue {number}", "Z")
+                    self.boards.append(queue.id)
+
+        asyncio.run(add())
+
     def take_tickets(self, board: int, count: int) -> None:
         """That many people draw a ticket: one committed event each on the board."""
 
@@ -176,6 +189,7 @@ async def _seed(made: Stage) -> None:
     async with made.runtime() as runtime:
         async with runtime.transactions.begin() as unit:
             clinic = await clinics.create_clinic(unit, "Bench Clinic", "Europe/Vienna", "Vienna")
+            made.clinic_id = clinic.id
             for number in range(_BOARDS):
                 queue = await queueing.create_queue(unit, clinic.id, f"Queue {number}", chr(ord("A") + number))
                 made.boards.append(queue.id)

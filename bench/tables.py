@@ -13,6 +13,10 @@ from bench.report import say
 Results = dict[str, Any]
 SIZES: Final = (100, 1000, 10_000)
 """Sockets over which growth is measured."""
+CHANNELS: Final = (1, 100, 900)
+"""Channels that a node serves beside the one that is measured."""
+NODES: Final = (1, 2, 4)
+"""Nodes that share the sockets."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,17 @@ def tables(results: Results) -> dict[str, list[str]]:
         ),
         "targets": _lines(["target", "", "measured", ""], [target.line(results) for target in TARGETS]),
         "growth": _lines(["sockets", "floor, us", "ours, us", "ratio"], [_growth_line(results, n) for n in SIZES]),
+        "channels": _lines(
+            ["other channels of the node", "CPU us a delivery", "idle: ms CPU a second"],
+            [
+                [f"{n:,}", *(_growth_figure(results, f"channels {n}", name) for name in ("cpu_us", "idle_ms"))]
+                for n in CHANNELS
+            ],
+        ),
+        "nodes": _lines(
+            ["nodes that share 1,000 sockets", "CPU us a delivery, all together"],
+            [[str(n), _growth_figure(results, f"nodes {n}", "cpu_us")] for n in NODES],
+        ),
     }
 
 
@@ -141,6 +156,10 @@ def write_tables(results: Results, page: Path) -> None:
 def _growth_line(results: Results, size: int) -> list[str]:
     floor, ours = (middle(samples(results, "growth", f"{peer.key} {size}"), "cpu_us") for peer in (FLOOR, OURS))
     return [f"{size:,}", _number(floor, "{:.1f}"), _number(ours, "{:.1f}"), _number(ours / floor, "{:.2f} x")]
+
+
+def _growth_figure(results: Results, key: str, name: str) -> str:
+    return _number(middle(samples(results, "growth", key), name), "{:.1f}")
 
 
 def _server_line(results: Results, key: str, title: str) -> list[str]:
