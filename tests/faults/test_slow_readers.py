@@ -14,7 +14,7 @@ from domain.chat.queries import SNAPSHOT_MESSAGES
 from domain.queueing.events import BoardTicket, TicketUpserted, board_channel
 from domain.queueing.queries import board_snapshot
 from hub.close_codes import CloseCode
-from tests.faults.scenes import PATIENCE_SECONDS, Traffic, create_board, create_talk, flood, hub, metric, settle
+from tests.faults.scenes import PATIENCE_SECONDS, Talk, Traffic, create_board, create_talk, flood, hub, metric, settle
 from tests.support.fleet import Ending, Follower, fleet
 from tests.support.web import WebProcess, eventually
 
@@ -25,6 +25,7 @@ LONG_BYTES = 16_000
 ONE_TURN_BYTES = 500 * LONG_BYTES
 """What one turn of the loop may bring at most: as many events as are read from Postgres at once to fill a gap."""
 AT_ONCE = 50
+A_FEW = 10
 
 
 async def _queue_high_water(web: WebProcess) -> float:
@@ -180,6 +181,19 @@ def _typed(follower: Follower) -> list[dict[str, Any]]:
     return [signal for signal in follower.signals if signal["name"] == "typing"]
 
 
+async def _fill_below_the_limit(runtime: Runtime, web: WebProcess, talk: Talk, quick: Follower) -> int:
+    """Until more waits than can be the quick one's, and less than brings a ``resync``; how many messages that took.
+
+    Each lot has arrived before the next: what is under way could go over the limit, and who is over it hears no signal.
+    """
+    said = 0
+    while await _queue_high_water(web) <= 3 * A_FEW * LONG_BYTES:
+        await flood(runtime, talk, said, A_FEW, LONG)
+        said += A_FEW
+        await eventually(lambda: len(quick.messages) == said + 1, PATIENCE_SECONDS)  # noqa: B023
+    return said
+
+
 async def test_of_signals_the_oldest_are_dropped(runtime: Runtime, settings: Settings, tmp_path: Path) -> None:
     """While messages wait in their order below the limit, and are all delivered."""
     talk = await create_talk(runtime)
@@ -190,10 +204,7 @@ async def test_of_signals_the_oldest_are_dropped(runtime: Runtime, settings: Set
         # The last word on who is there; from now on that does not change.
         await eventually(lambda: all(_sees_two(one) for one in (slow, quick)), PATIENCE_SECONDS)
         slow.is_reading.clear()
-        said = 0
-        while not await _queue_high_water(web):
-            await flood(runtime, talk, said, AT_ONCE, LONG)
-            said += AT_ONCE
+        said = await _fill_below_the_limit(runtime, web, talk, quick)
         for number in range(100):
             quick.write(type="typing", channel=talk.channel, on=number >= 68)
         await eventually(lambda: len(_typed(quick)) == 100, PATIENCE_SECONDS)
