@@ -1,6 +1,6 @@
 """What the tasks do: units of work around the domain's actions, and the provider between two of them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -10,6 +10,7 @@ from core.clock import now
 from core.database import is_away
 from core.logging import get_logger
 from core.runtime import Runtime
+from core.unit_of_work import UnitOfWork
 from domain.identity import pruning
 from domain.notifications import deliveries, queries, telling
 from domain.notifications.deliveries import Claim
@@ -75,14 +76,20 @@ async def _tell_or_note(runtime: Runtime, thread_ids: Sequence[UUID]) -> int:
     return len(thread_ids)
 
 
-async def prune_events(runtime: Runtime) -> int:
-    """Delete events older than the retention, in small transactions. Returns how many."""
-    before = now() - timedelta(days=runtime.settings.event_retention_days)
+async def _in_batches(runtime: Runtime, prune: Callable[[UnitOfWork], Awaitable[int]]) -> int:
+    """Small transactions, until one of them finds less than it may delete. Returns how many rows went."""
     pruned, batch = 0, _PRUNE_BATCH
     while batch == _PRUNE_BATCH:
         async with runtime.transactions.begin() as unit:
-            batch = await streams.prune(unit.session, before, _PRUNE_BATCH)
+            batch = await prune(unit)
         pruned += batch
+    return pruned
+
+
+async def prune_events(runtime: Runtime) -> int:
+    """Delete events older than the retention, in small transactions. Returns how many."""
+    before = now() - timedelta(days=runtime.settings.event_retention_days)
+    pruned = await _in_batches(runtime, lambda unit: streams.prune(unit.session, before, _PRUNE_BATCH))
     log.info("events_pruned", count=pruned)
     return pruned
 
@@ -90,11 +97,7 @@ async def prune_events(runtime: Runtime) -> int:
 async def prune_keys(runtime: Runtime) -> int:
     """Forget the keys of requests, and what was answered to them, after a day. Returns how many."""
     before = now() - idempotency.RETENTION
-    pruned, batch = 0, _PRUNE_BATCH
-    while batch == _PRUNE_BATCH:
-        async with runtime.transactions.begin() as unit:
-            batch = await idempotency.prune(unit.session, before, _PRUNE_BATCH)
-        pruned += batch
+    pruned = await _in_batches(runtime, lambda unit: idempotency.prune(unit.session, before, _PRUNE_BATCH))
     log.info("idempotency_keys_pruned", count=pruned)
     return pruned
 
@@ -102,14 +105,9 @@ async def prune_keys(runtime: Runtime) -> int:
 async def prune_sessions(runtime: Runtime) -> int:
     """Forget sign-ins that ended longer ago than the retention, and tokens traded before. Returns how many rows."""
     before = now() - timedelta(days=runtime.settings.session_retention_days)
-    pruned = 0
     # Tokens first: they refer to their sign-in.
-    for prune in (pruning.prune_refresh_tokens, pruning.prune_sessions):
-        batch = _PRUNE_BATCH
-        while batch == _PRUNE_BATCH:
-            async with runtime.transactions.begin() as unit:
-                batch = await prune(unit, before, _PRUNE_BATCH)
-            pruned += batch
+    pruned = await _in_batches(runtime, lambda unit: pruning.prune_refresh_tokens(unit, before, _PRUNE_BATCH))
+    pruned += await _in_batches(runtime, lambda unit: pruning.prune_sessions(unit, before, _PRUNE_BATCH))
     log.info("sessions_pruned", count=pruned)
     return pruned
 

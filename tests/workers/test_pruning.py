@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select, update
 
 from core.clock import now
@@ -55,3 +56,13 @@ async def test_what_ended_before_the_retention_goes_and_all_else_stays(runtime: 
     assert await _tokens(runtime, living) == 2
     assert await _tokens(runtime, ended_lately) == 1
     assert await _tokens(runtime, api_key) is not None
+
+
+async def test_more_than_one_transaction_may_delete_goes_as_well(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_PRUNE_BATCH", 2)
+    long_ago = now() - timedelta(days=runtime.settings.session_retention_days, hours=1)
+    gone = [await _session(runtime, revoked_at=long_ago) for _ in range(5)]
+    assert await jobs.prune_sessions(runtime) >= 10
+    assert [await _tokens(runtime, one) for one in gone] == [None] * 5
